@@ -1,0 +1,378 @@
+# Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
+
+"""The resolved settings of a run: what the components are built from.
+
+Each class mirrors the message of the same name in proto/twhin/v1, whose
+comments say what the fields mean, their units and their ranges. Here every
+default has been filled in.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Operator(StrEnum):
+    """`twhin.v1.Operator`."""
+
+    IDENTITY = "identity"
+    TRANSLATION = "translation"
+    DIAGONAL = "diagonal"
+    COMPLEX_DIAGONAL = "complex_diagonal"
+    ROTATION = "rotation"
+    LINEAR = "linear"
+    AFFINE = "affine"
+
+
+class RareEntities(StrEnum):
+    """`twhin.v1.RareEntities`."""
+
+    DROP = "drop"
+    SHARED_ROW = "shared_row"
+
+
+class Dtype(StrEnum):
+    """`twhin.v1.Dtype`."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+
+
+class OptimizerKind(StrEnum):
+    """`twhin.v1.OptimizerKind`."""
+
+    SGD = "sgd"
+    ADAGRAD = "adagrad"
+    ROWWISE_ADAGRAD = "rowwise_adagrad"
+    ADAM = "adam"
+
+
+class Sharding(StrEnum):
+    """`twhin.v1.Sharding`."""
+
+    ROW_WISE = "row_wise"
+    TABLE_WISE = "table_wise"
+    COLUMN_WISE = "column_wise"
+
+
+class FileFormat(StrEnum):
+    """`twhin.v1.FileFormat`."""
+
+    PARQUET = "parquet"
+    CSV = "csv"
+    TSV = "tsv"
+    JSON_LINES = "json_lines"
+
+
+class Duplicates(StrEnum):
+    """`twhin.v1.Duplicates`."""
+
+    KEEP = "keep"
+    DROP = "drop"
+    SUM_WEIGHTS = "sum_weights"
+
+
+class UnseenEntities(StrEnum):
+    """`twhin.v1.UnseenEntities`."""
+
+    DROP = "drop"
+    KEEP = "keep"
+
+
+class Comparator(StrEnum):
+    """`twhin.v1.Comparator`."""
+
+    DOT = "dot"
+    COSINE = "cosine"
+    NEGATIVE_L2 = "negative_l2"
+    NEGATIVE_SQUARED_L2 = "negative_squared_l2"
+    NEGATIVE_L1 = "negative_l1"
+
+
+class Projection(StrEnum):
+    """`twhin.v1.Projection`."""
+
+    NONE = "none"
+    UNIT_NORM = "unit_norm"
+    MAX_NORM = "max_norm"
+
+
+class KnownEdges(StrEnum):
+    """`twhin.v1.KnownEdges`."""
+
+    SELF = "self"
+    BATCH = "batch"
+    TRAIN = "train"
+
+
+class LossKind(StrEnum):
+    """`twhin.v1.LossKind`."""
+
+    LOGISTIC = "logistic"
+    SOFTMAX = "softmax"
+    RANKING = "ranking"
+    SELF_ADVERSARIAL = "self_adversarial"
+    COSINE_CONTRASTIVE = "cosine_contrastive"
+
+
+class ScheduleKind(StrEnum):
+    """`twhin.v1.ScheduleKind`."""
+
+    CONSTANT = "constant"
+    LINEAR = "linear"
+    COSINE = "cosine"
+    STEP = "step"
+    PLATEAU = "plateau"
+
+
+class Precision(StrEnum):
+    """`twhin.v1.Precision`."""
+
+    FLOAT32 = "float32"
+    BFLOAT16 = "bfloat16"
+    TF32 = "tf32"
+
+
+class Device(StrEnum):
+    """`twhin.v1.Device`."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """`twhin.v1.Table`."""
+
+    dtype: Dtype
+    learning_rate: float
+    optimizer: OptimizerKind
+    sharding: Sharding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntityType:
+    """`twhin.v1.EntityType`; `num_entities` is None until the data is known."""
+
+    name: str
+    num_entities: int | None
+    min_degree: int
+    max_entities: int | None
+    rare_entities: RareEntities
+    table: Table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relation:
+    """`twhin.v1.Relation`."""
+
+    name: str
+    lhs: str
+    rhs: str
+    operator: Operator
+    loss_weight: float
+    sampling_rate: float
+    undirected: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graph:
+    """`twhin.v1.Graph`."""
+
+    entity_types: tuple[EntityType, ...]
+    relations: tuple[Relation, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedEdges:
+    """`twhin.v1.EncodedEdges`."""
+
+    train: tuple[str, ...]
+    valid: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EdgeSource:
+    """`twhin.v1.EdgeSource`; exactly one of `rel` and `relation` is set."""
+
+    paths: tuple[str, ...]
+    format: FileFormat
+    lhs: str
+    rhs: str
+    rel: str | None
+    relation: str | None
+    weight: str | None
+    timestamp: str | None
+    filter: str | None
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holdout:
+    """`twhin.v1.Holdout`."""
+
+    valid_fraction: float
+    test_fraction: float
+    by_time: bool
+    relations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawEdges:
+    """`twhin.v1.RawEdges`."""
+
+    train: tuple[EdgeSource, ...]
+    valid: tuple[EdgeSource, ...]
+    test: tuple[EdgeSource, ...]
+    holdout: Holdout
+    duplicates: Duplicates
+    unseen_entities: UnseenEntities
+    base_vocabulary: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DemoGraph:
+    """`twhin.v1.DemoGraph`."""
+
+    num_users: int
+    num_tweets: int
+    num_advertisements: int
+    num_edges: int
+    seed: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """`twhin.v1.Data`; exactly one of the four sources is not None."""
+
+    root: str
+    prepared: str | None
+    encoded: EncodedEdges | None
+    raw: RawEdges | None
+    demo: DemoGraph | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """`twhin.v1.Model`."""
+
+    embedding_dim: int
+    comparator: Comparator
+    reciprocal: bool
+    init_scale: float
+    dropout: float
+    projection: Projection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Negatives:
+    """`twhin.v1.Negatives`."""
+
+    chunk_size: int
+    in_batch: bool
+    num_uniform: int
+    num_by_degree: int
+    degree_alpha: float
+    all_entities: bool
+    logq_correction: bool
+    mask_known: KnownEdges
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """`twhin.v1.Loss`."""
+
+    kind: LossKind
+    temperature: float
+    margin: float
+    adversarial_temperature: float
+    negative_weight: float
+    lhs_weight: float
+    rhs_weight: float
+    l2: float
+    n3: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Optimizer:
+    """`twhin.v1.Optimizer`."""
+
+    kind: OptimizerKind
+    learning_rate: float
+    eps: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """`twhin.v1.Schedule`."""
+
+    kind: ScheduleKind
+    num_warmup_steps: int
+    final_factor: float
+    step_epochs: int
+    step_factor: float
+    plateau_patience: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """`twhin.v1.Training`."""
+
+    num_epochs: int
+    max_steps: int | None
+    batch_size: int
+    seed: int
+    shuffle_window: int
+    max_gradient_norm: float
+    precision: Precision
+    log_interval_steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """`twhin.v1.Evaluation`."""
+
+    link_prediction: bool
+    num_candidates: int
+    num_edges: int
+    retrieval_relations: tuple[str, ...]
+    hits_at: tuple[int, ...]
+    retrieval_at: tuple[int, ...]
+    interval_epochs: int
+    best_metric: str | None
+    early_stopping_patience: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """`twhin.v1.Checkpoint`."""
+
+    interval_steps: int
+    keep_last: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtime:
+    """`twhin.v1.Runtime`; `num_threads` is None for the machine's share."""
+
+    device: Device
+    num_threads: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainConfig:
+    """`twhin.v1.TrainConfig`, resolved and validated."""
+
+    graph: Graph
+    data: Data
+    model: Model
+    negatives: Negatives
+    loss: Loss
+    optimizer: Optimizer
+    relation_optimizer: Optimizer
+    schedule: Schedule
+    training: Training
+    evaluation: Evaluation
+    checkpoint: Checkpoint
+    runtime: Runtime
