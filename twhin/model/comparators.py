@@ -1,0 +1,138 @@
+# Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
+
+"""How two embeddings are compared; a larger score means more alike.
+
+Letters in shapes: B queries, N candidates, D embedding dimension; "..." stands
+for any number of leading dimensions, the same on both sides.
+"""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from twhin.config.settings import Comparator
+
+# Below this squared distance the gradient of the distance is taken as zero.
+_MIN_SQUARED_DISTANCE = 1e-12
+_MIN_NORM = 1e-12
+
+
+class Compare(Protocol):
+    """Compares queries with candidates."""
+
+    def elementwise(self, queries: Tensor, candidates: Tensor) -> Tensor:
+        """Compares the n-th query with the n-th candidate.
+
+        Args:
+          queries: [..., D] float32.
+          candidates: [..., D] float32.
+
+        Returns:
+          [...] float32.
+        """
+        ...
+
+    def pairwise(self, queries: Tensor, candidates: Tensor) -> Tensor:
+        """Compares every query with every candidate.
+
+        Args:
+          queries: [..., B, D] float32.
+          candidates: [..., N, D] float32.
+
+        Returns:
+          [..., B, N] float32.
+        """
+        ...
+
+
+class DotCompare:
+    """a . b."""
+
+    def elementwise(self, queries: Tensor, candidates: Tensor) -> Tensor:
+        """See `Compare`."""
+        return (queries * candidates).sum(-1)
+
+    def pairwise(self, queries: Tensor, candidates: Tensor) -> Tensor:
+        """See `Compare`."""
+        return queries @ candidates.transpose(-1, -2)
+
+
+class CosineCompare:
+    """a . b / (|a| |b|); 0 where a norm is below 1e-12."""
+
+    def elementwise(self, queries: Tensor, candidates: Tensor) -> Tensor:
+        """See `Compare`."""
+        return (_normalize(queries) * _normalize(candidates)).sum(-1)
+
+    def pairwise(self, queries: Tensor, candidates: Tensor) -> Tensor:
+        """See `Compare`."""
+        return _normalize(queries) @ _normalize(candidates).transpose(-1, -2)
+
+
+class NegativeSquaredL2Compare:
+    """-|a - b|^2."""
+
+    def elementwise(self, queries: Tensor, candidates: Tensor) -> Tensor:
+        """See `Compare`."""
+        return -(queries - candidates).square().sum(-1)
+
+    def pairwise(self, queries: Tensor, candidates: Tensor) -> Tensor:
+        """See `Compare`; by |a - b|^2 = |a|^2 + |b|^2 - 2 a . b."""
+        return -_squared_distances(queries, candidates)
+
+
+class NegativeL2Compare:
+    """-|a - b|; its gradient is 0 where a = b."""
+
+    def elementwise(self, queries: Tensor, candidates: Tensor) -> Tensor:
+        """See `Compare`."""
+        return -_root((queries - candidates).square().sum(-1))
+
+    def pairwise(self, queries: Tensor, candidates: Tensor) -> Tensor:
+        """See `Compare`; by |a - b|^2 = |a|^2 + |b|^2 - 2 a . b."""
+        return -_root(_squared_distances(queries, candidates))
+
+
+class NegativeL1Compare:
+    """-|a - b|_1, the sum of the absolute differences."""
+
+    def elementwise(self, queries: Tensor, candidates: Tensor) -> Tensor:
+        """See `Compare`."""
+        return -(queries - candidates).abs().sum(-1)
+
+    def pairwise(self, queries: Tensor, candidates: Tensor) -> Tensor:
+        """See `Compare`."""
+        return -torch.cdist(queries, candidates, p=1.0)
+
+
+def make_comparator(comparator: Comparator) -> Compare:
+    """Returns the comparison that a configuration names."""
+    match comparator:
+        case Comparator.DOT:
+            return DotCompare()
+        case Comparator.COSINE:
+            return CosineCompare()
+        case Comparator.NEGATIVE_L2:
+            return NegativeL2Compare()
+        case Comparator.NEGATIVE_SQUARED_L2:
+            return NegativeSquaredL2Compare()
+        case Comparator.NEGATIVE_L1:
+            return NegativeL1Compare()
+
+
+def _normalize(vectors: Tensor) -> Tensor:
+    return functional.normalize(vectors, dim=-1, eps=_MIN_NORM)
+
+
+def _squared_distances(queries: Tensor, candidates: Tensor) -> Tensor:
+    """Returns [..., B, N], never below 0."""
+    products = queries @ candidates.transpose(-1, -2)
+    query_norms = queries.square().sum(-1, keepdim=True)
+    candidate_norms = candidates.square().sum(-1).unsqueeze(-2)
+    return (query_norms + candidate_norms - 2.0 * products).clamp_min(0.0)
+
+
+def _root(squared: Tensor) -> Tensor:
+    return squared.clamp_min(_MIN_SQUARED_DISTANCE).sqrt()

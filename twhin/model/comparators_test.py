@@ -1,0 +1,67 @@
+# Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
+
+"""Tests of comparators."""
+
+import math
+
+import pytest
+import torch
+
+from twhin.config.settings import Comparator
+from twhin.model.comparators import make_comparator
+
+# a = [3, 4] with b = [0, 5] and c = [3, 4]: |a| = |b| = 5, a - b = [3, -1].
+_EXPECTED = {
+    Comparator.DOT: [20.0, 25.0],
+    Comparator.COSINE: [0.8, 1.0],
+    Comparator.NEGATIVE_L2: [-math.sqrt(10.0), 0.0],
+    Comparator.NEGATIVE_SQUARED_L2: [-10.0, 0.0],
+    Comparator.NEGATIVE_L1: [-4.0, 0.0],
+}
+
+
+def test_every_comparator_has_a_case_here() -> None:
+    assert set(_EXPECTED) == set(Comparator)
+
+
+@pytest.mark.parametrize("comparator", Comparator)
+def test_values_match_those_computed_by_hand(comparator: Comparator) -> None:
+    compare = make_comparator(comparator)
+    queries = torch.tensor([[3.0, 4.0]])
+    candidates = torch.tensor([[0.0, 5.0], [3.0, 4.0]])
+    expected = torch.tensor(_EXPECTED[comparator])
+
+    elementwise = compare.elementwise(queries.expand(2, 2), candidates)
+    pairwise = compare.pairwise(queries, candidates)
+
+    torch.testing.assert_close(elementwise, expected, atol=2e-6, rtol=1e-6)
+    torch.testing.assert_close(pairwise, expected[None], atol=2e-6, rtol=1e-6)
+
+
+@pytest.mark.parametrize("comparator", Comparator)
+def test_pairwise_equals_elementwise_for_chunks(comparator: Comparator) -> None:
+    generator = torch.Generator().manual_seed(0)
+    queries = torch.randn(3, 5, 8, generator=generator)
+    candidates = torch.randn(3, 7, 8, generator=generator)
+    compare = make_comparator(comparator)
+
+    pairwise = compare.pairwise(queries, candidates)
+
+    expanded = compare.elementwise(
+        queries.unsqueeze(2).expand(3, 5, 7, 8),
+        candidates.unsqueeze(1).expand(3, 5, 7, 8),
+    )
+    torch.testing.assert_close(pairwise, expanded, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("comparator", Comparator)
+def test_gradient_is_finite_where_embeddings_are_equal(comparator: Comparator) -> None:
+    x = torch.ones(2, 4, requires_grad=True)
+    compare = make_comparator(comparator)
+
+    (
+        compare.elementwise(x, x.detach()) + compare.pairwise(x, x.detach())
+    ).sum().backward()
+
+    assert x.grad is not None
+    assert bool(torch.isfinite(x.grad).all())

@@ -1,0 +1,120 @@
+# Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
+
+"""The parameters of all relations, and what candidates are compared with."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from twhin.config.settings import Comparator, Operator
+from twhin.model.comparators import make_comparator
+from twhin.model.operators import Query, RelationOperator, make_operator
+from twhin.model.side import Side
+
+_RECIPROCAL = "_reciprocal"
+
+
+class RelationModel(nn.Module):
+    """Scores edges: score = compare(query, candidate) + bias.
+
+    Ranking the rhs, the query is operator_rel(lhs). Ranking the lhs, it is
+    operator'_rel(rhs) with parameters of its own where relations are reciprocal,
+    and the transposed operator otherwise, so that both sides give an edge the
+    same score.
+
+    Reference: Lacroix et al., "Canonical Tensor Decomposition for Knowledge Base
+    Completion", arXiv 1806.07297 (reciprocal relations).
+
+    Attributes:
+      parameters_by_name: For every operator in use its name, "translation", and
+        its [R, P] float32 parameters, R the relations with that operator in
+        schema order; with "_reciprocal" behind the name those for ranking the
+        lhs.
+      comparator: The comparison.
+    """
+
+    def __init__(
+        self,
+        *,
+        operators: Sequence[Operator],
+        embedding_dim: int,
+        comparator: Comparator,
+        reciprocal: bool,
+        seed: int = 0,
+    ) -> None:
+        """Creates initialised parameters on the CPU.
+
+        Args:
+          operators: The operator of each relation, in schema order.
+          embedding_dim: D.
+          comparator: The comparison.
+          reciprocal: Whether ranking the lhs has parameters of its own.
+          seed: The seed of random initial values.
+        """
+        super().__init__()
+        self.comparator = make_comparator(comparator)
+        self.reciprocal = reciprocal
+        self._comparator_kind = comparator
+        self._kinds = list(dict.fromkeys(operators))
+        self._operators: dict[str, RelationOperator] = {
+            str(kind): make_operator(kind) for kind in self._kinds
+        }
+        self.parameters_by_name = nn.ParameterDict()
+        generator = torch.Generator().manual_seed(seed)
+        for name, operator in self._operators.items():
+            for suffix in ("", _RECIPROCAL) if reciprocal else ("",):
+                size = (
+                    sum(kind == name for kind in operators),
+                    operator.num_parameters(embedding_dim),
+                )
+                parameters = nn.Parameter(torch.empty(size))
+                with torch.no_grad():
+                    operator.initialize(parameters, generator)
+                self.parameters_by_name[name + suffix] = parameters
+        # For each relation the position of its operator in `_kinds`, and its own
+        # position among the relations with that operator.
+        kind_of = [self._kinds.index(kind) for kind in operators]
+        place = [kind_of[:r].count(kind) for r, kind in enumerate(kind_of)]
+        self.register_buffer("_kind_of", torch.tensor(kind_of), persistent=False)
+        self.register_buffer("_place", torch.tensor(place), persistent=False)
+
+    _kind_of: Tensor
+    _place: Tensor
+
+    def query(self, side: Side, known: Tensor, rel: Tensor) -> Query:
+        """Returns what candidates for a side are compared with.
+
+        Args:
+          side: The side that candidates stand on.
+          known: [B, D] float32, embeddings of the other side.
+          rel: [B] int64, relation indices.
+        """
+        place = self._place[rel]
+        if len(self._kinds) == 1:
+            return self._query_one(self._kinds[0], side, known, place)
+        vectors = torch.zeros_like(known)
+        bias: Tensor | None = None
+        kind_of = self._kind_of[rel]
+        for number, kind in enumerate(self._kinds):
+            (chosen,) = torch.nonzero(kind_of == number, as_tuple=True)
+            part = self._query_one(kind, side, known[chosen], place[chosen])
+            vectors = vectors.index_copy(0, chosen, part.vectors)
+            if part.bias is not None:
+                bias = known.new_zeros(rel.shape) if bias is None else bias
+                bias = bias.index_copy(0, chosen, part.bias)
+        return Query(vectors=vectors, bias=bias)
+
+    def _query_one(
+        self, kind: Operator, side: Side, known: Tensor, place: Tensor
+    ) -> Query:
+        """Returns the query for edges whose relations have one operator."""
+        operator = self._operators[str(kind)]
+        if side is Side.RHS:
+            parameters = self.parameters_by_name[str(kind)]
+        elif self.reciprocal:
+            parameters = self.parameters_by_name[str(kind) + _RECIPROCAL]
+        else:
+            parameters = self.parameters_by_name[str(kind)]
+            return operator.transpose(known, parameters, place, self._comparator_kind)
+        return Query(vectors=operator.apply(known, parameters, place))
