@@ -32,6 +32,8 @@ class RelationModel(nn.Module):
         schema order; with "_reciprocal" behind the name those for ranking the
         lhs.
       comparator: The comparison.
+      comparator_kind: Its name.
+      reciprocal: Whether ranking the lhs has parameters of its own.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class RelationModel(nn.Module):
         super().__init__()
         self.comparator = make_comparator(comparator)
         self.reciprocal = reciprocal
-        self._comparator_kind = comparator
+        self.comparator_kind = comparator
         self._kinds = list(dict.fromkeys(operators))
         self._operators: dict[str, RelationOperator] = {
             str(kind): make_operator(kind) for kind in self._kinds
@@ -116,5 +118,5 @@ class RelationModel(nn.Module):
             parameters = self.parameters_by_name[str(kind) + _RECIPROCAL]
         else:
             parameters = self.parameters_by_name[str(kind)]
-            return operator.transpose(known, parameters, place, self._comparator_kind)
+            return operator.transpose(known, parameters, place, self.comparator_kind)
         return Query(vectors=operator.apply(known, parameters, place))

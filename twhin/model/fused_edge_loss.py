@@ -1,0 +1,290 @@
+# Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
+
+"""The loss of a step with its gradients from one pass.
+
+Gives the value and the gradients of `edge_loss` for the common objectives. The
+gradients of all looked-up rows are written into one tensor per entity type, in
+place: no slice, concatenation or log-probability is materialised.
+
+Letters in shapes: B edges of a group, C edges of a chunk, P chunks, N drawn
+negatives of a chunk, D embedding dimension.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from twhin.config.settings import Comparator, Loss, Precision
+from twhin.model import regularizers
+from twhin.model.edge_group import EdgeGroup, GroupSide
+from twhin.model.edge_loss import EdgeLoss
+from twhin.model.fused_side import (
+    FUSED_COMPARATORS,
+    FUSED_LOSSES,
+    Candidates,
+    SidePart,
+    compute_side,
+)
+from twhin.model.operators import Query
+from twhin.model.relation_model import RelationModel
+from twhin.model.side import Side
+
+
+def is_fused(comparator: Comparator, settings: Loss) -> bool:
+    """Returns whether `fused_edge_loss` serves a configuration."""
+    return comparator in FUSED_COMPARATORS and settings.kind in FUSED_LOSSES
+
+
+def fused_edge_loss(
+    rows: Mapping[str, Tensor],
+    groups: Sequence[EdgeGroup],
+    model: RelationModel,
+    settings: Loss,
+    precision: Precision = Precision.FLOAT32,
+) -> EdgeLoss:
+    """Returns the loss of a step; see `edge_loss`.
+
+    Args:
+      rows: For every entity type [n, D] float32. Every row lies in one segment
+        of the groups.
+      groups: The edges; may be empty.
+      model: The relations.
+      settings: An objective for which `is_fused` is true.
+      precision: bfloat16 rounds the inputs of the matrix products.
+    """
+    step = _Step(list(rows), groups, model, settings, precision)
+    total, lhs, rhs = _FusedEdgeLoss.apply(  # type: ignore[no-untyped-call]
+        step, *rows.values(), *model.parameters()
+    )
+    return EdgeLoss(total=total, lhs=lhs, rhs=rhs)
+
+
+class _FusedEdgeLoss(torch.autograd.Function):
+    """Computes all gradients forward; backward only hands them out."""
+
+    @staticmethod
+    def forward(ctx: Any, step: "_Step", *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Returns total, lhs and rhs; keeps the gradients of `tensors`."""
+        total, lhs, rhs, gradients = step.run(tensors)
+        ctx.gradients = gradients
+        ctx.mark_non_differentiable(lhs, rhs)
+        return total, lhs, rhs
+
+    @staticmethod
+    def backward(ctx: Any, total: Tensor, lhs: Tensor, rhs: Tensor) -> Any:
+        """Returns the gradients times that of the total."""
+        gradients = ctx.gradients
+        if float(total) != 1.0:
+            gradients = [gradient * total for gradient in gradients]
+        return (None, *gradients)
+
+
+class _Step:
+    """One evaluation of the loss and its gradients."""
+
+    def __init__(
+        self,
+        names: list[str],
+        groups: Sequence[EdgeGroup],
+        model: RelationModel,
+        settings: Loss,
+        precision: Precision,
+    ) -> None:
+        self._names = names
+        self._groups = groups
+        self._model = model
+        self._settings = settings
+        self._precision = precision
+
+    def run(
+        self, tensors: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor, list[Tensor]]:
+        """Returns total, lhs, rhs, and the gradients of rows and parameters."""
+        num_tables = len(self._names)
+        rows = dict(zip(self._names, tensors[:num_tables], strict=True))
+        gradients = {name: torch.zeros_like(table) for name, table in rows.items()}
+        parameters = list(self._model.parameters())
+        parameter_gradients = [torch.zeros_like(p) for p in parameters]
+        lhs, rhs, penalty = (tensors[0].new_zeros(()) for _ in range(3))
+        for group in self._groups:
+            with torch.enable_grad():
+                known = [
+                    side.segment.of(rows[name]).detach().requires_grad_()
+                    for name, side in _sides(group)
+                ]
+                queries = [
+                    self._model.query(Side.LHS, known[1], group.rel),
+                    self._model.query(Side.RHS, known[0], group.rel),
+                ]
+                extra = regularizers.penalty(
+                    known[0], known[1], group.weight, self._settings
+                )
+            outputs: list[Tensor] = []
+            output_gradients: list[Tensor] = []
+            losses = []
+            for place, factor in enumerate(
+                (self._settings.lhs_weight, self._settings.rhs_weight)
+            ):
+                name, side = _sides(group)[place]
+                loss, flows = self._side(
+                    group, side, queries[place], rows[name], gradients[name], factor
+                )
+                losses.append(loss)
+                for output, gradient in flows:
+                    if output.requires_grad:
+                        outputs.append(output)
+                        output_gradients.append(gradient)
+            if extra.requires_grad:
+                outputs.append(extra)
+                output_gradients.append(torch.ones_like(extra))
+            self._flow_back(
+                group, known, outputs, output_gradients, gradients, parameter_gradients
+            )
+            lhs, rhs = lhs + losses[0], rhs + losses[1]
+            penalty = penalty + extra.detach()
+        total = lhs + rhs + penalty
+        return total, lhs, rhs, [*gradients.values(), *parameter_gradients]
+
+    def _flow_back(
+        self,
+        group: EdgeGroup,
+        known: list[Tensor],
+        outputs: list[Tensor],
+        output_gradients: list[Tensor],
+        gradients: dict[str, Tensor],
+        parameter_gradients: list[Tensor],
+    ) -> None:
+        """Adds what flows from the queries to known rows and parameters."""
+        parameters = list(self._model.parameters())
+        found = torch.autograd.grad(
+            outputs, [*known, *parameters], output_gradients, allow_unused=True
+        )
+        for (name, side), gradient in zip(_sides(group), found[:2], strict=True):
+            if gradient is not None:
+                side.segment.of(gradients[name]).add_(gradient)
+        for target, gradient in zip(parameter_gradients, found[2:], strict=True):
+            if gradient is not None:
+                target.add_(gradient)
+
+    def _side(
+        self,
+        group: EdgeGroup,
+        side: GroupSide,
+        query: Query,
+        rows: Tensor,
+        gradients: Tensor,
+        factor: float,
+    ) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+        """Returns the loss of ranking one side, and the gradients of its query."""
+        vectors = query.vectors.detach()
+        bias = None if query.bias is None else query.bias.detach()
+        vector_gradient = torch.empty_like(vectors)
+        bias_gradient = None if bias is None else torch.empty_like(bias)
+        weight = group.weight * factor
+        loss = vectors.new_zeros(())
+        positives, positive_gradient = side.segment.of(rows), side.segment.of(gradients)
+        for start, stop, chunks in _parts(group, side):
+            shape = (len(chunks), (stop - start) // len(chunks))
+            part = SidePart(
+                queries=vectors[start:stop].view(*shape, -1),
+                positives=positives[start:stop].view(*shape, -1),
+                bias=_cut(bias, start, stop, shape),
+                log_q=_cut(side.log_q, start, stop, shape),
+                weight=weight[start:stop].view(shape),
+                query_gradient=vector_gradient[start:stop].view(*shape, -1),
+                positive_gradient=positive_gradient[start:stop].view(*shape, -1),
+                bias_gradient=_cut(bias_gradient, start, stop, shape),
+            )
+            kinds = _candidates(side, part, rows, gradients, start, stop, chunks)
+            loss = loss + compute_side(
+                part,
+                kinds,
+                self._model.comparator_kind,
+                self._settings,
+                torch.bfloat16
+                if self._precision is Precision.BFLOAT16
+                else vectors.dtype,
+            )
+        flows = [(query.vectors, vector_gradient)]
+        if query.bias is not None and bias_gradient is not None:
+            flows.append((query.bias, bias_gradient))
+        return loss, flows
+
+
+def _parts(group: EdgeGroup, side: GroupSide) -> Iterator[tuple[int, int, range]]:
+    """Yields (start, stop, chunks) of edges in chunks of one size.
+
+    Chunks that share all their negatives come one at a time, so that there is
+    room for the scores.
+    """
+    size = group.chunk_size
+    num_full = len(group) // size
+    if side.shared_negatives:
+        for chunk in range(num_full):
+            yield chunk * size, (chunk + 1) * size, range(chunk, chunk + 1)
+    elif num_full:
+        yield 0, num_full * size, range(num_full)
+    if num_full < group.num_chunks:
+        yield num_full * size, len(group), range(num_full, group.num_chunks)
+
+
+def _candidates(
+    side: GroupSide,
+    part: SidePart,
+    rows: Tensor,
+    gradients: Tensor,
+    start: int,
+    stop: int,
+    chunks: range,
+) -> list[Candidates]:
+    """Returns the kinds of negatives of the edges [start, stop)."""
+    kinds = []
+    num_chunks, size, dim = part.queries.shape
+    n = side.num_negatives
+    if n:
+        drawn, gradient = side.negatives.of(rows), side.negatives.of(gradients)
+        if not side.shared_negatives:
+            inside = slice(chunks.start * n, chunks.stop * n)
+            drawn, gradient = drawn[inside], gradient[inside]
+        log_q = side.negative_log_q
+        kinds.append(
+            Candidates(
+                vectors=drawn.view(num_chunks, n, dim),
+                masked=_inside(side.masked_negatives, start, stop, n),
+                log_q=None
+                if log_q is None
+                else log_q[chunks.start : chunks.stop, None],
+                gradient=gradient.view(num_chunks, n, dim),
+                accumulate=side.shared_negatives,
+            )
+        )
+    if side.masked_in_batch is not None:
+        kinds.append(
+            Candidates(
+                vectors=part.positives,
+                masked=_inside(side.masked_in_batch, start, stop, size),
+                log_q=None if part.log_q is None else part.log_q.unsqueeze(1),
+                gradient=part.positive_gradient,
+                accumulate=True,
+            )
+        )
+    return kinds
+
+
+def _inside(masked: Tensor, start: int, stop: int, num_candidates: int) -> Tensor:
+    """Returns the flat positions of the masked pairs of the edges [start, stop)."""
+    edges, candidates = masked[0], masked[1]
+    flat: Tensor = (edges - start) * num_candidates + candidates
+    return flat[(edges >= start) & (edges < stop)]
+
+
+def _cut(
+    values: Tensor | None, start: int, stop: int, shape: tuple[int, int]
+) -> Tensor | None:
+    return None if values is None else values[start:stop].view(shape)
+
+
+def _sides(group: EdgeGroup) -> tuple[tuple[str, GroupSide], tuple[str, GroupSide]]:
+    return (group.lhs_type, group.lhs), (group.rhs_type, group.rhs)

@@ -1,0 +1,242 @@
+# Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
+
+"""Loss and gradients of ranking one side, derived by hand.
+
+Three batched matrix products a side: the scores of the negatives, and from
+their coefficients the gradients of queries and negatives. Scores turn into
+coefficients in place.
+
+Letters in shapes: P chunks, C edges of a chunk, N negatives of a chunk, D
+embedding dimension.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from twhin.config.settings import Comparator, Loss, LossKind
+
+FUSED_LOSSES = (LossKind.SOFTMAX, LossKind.LOGISTIC)
+FUSED_COMPARATORS = (
+    Comparator.DOT,
+    Comparator.NEGATIVE_L2,
+    Comparator.NEGATIVE_SQUARED_L2,
+)
+_MIN_SQUARED_DISTANCE = 1e-12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """Negatives of all chunks of a part, with what is added to their scores.
+
+    Attributes:
+      vectors: [P, N, D] float32.
+      masked: [M] int64, flat positions in [P, C, N] of scores that do not count.
+      log_q: [P, 1, N] float32, subtracted from the scores; None for 0.
+      gradient: [P, N, D], where the gradient is written or added.
+      accumulate: Whether the gradient is added to what is there.
+    """
+
+    vectors: Tensor
+    masked: Tensor
+    log_q: Tensor | None
+    gradient: Tensor
+    accumulate: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SidePart:
+    """Queries and positives of P chunks of equal size.
+
+    Attributes:
+      queries: [P, C, D] float32.
+      positives: [P, C, D] float32.
+      bias: [P, C] float32, added to all scores of a query; None for 0.
+      log_q: [P, C] float32, subtracted from the positives' scores; None for 0.
+      weight: [P, C] float32, the factor of each edge's loss.
+      query_gradient: [P, C, D], where the queries' gradient is written.
+      positive_gradient: [P, C, D], where the positives' gradient is added.
+      bias_gradient: [P, C], where the bias' gradient is written; None without.
+    """
+
+    queries: Tensor
+    positives: Tensor
+    bias: Tensor | None
+    log_q: Tensor | None
+    weight: Tensor
+    query_gradient: Tensor
+    positive_gradient: Tensor
+    bias_gradient: Tensor | None
+
+
+def compute_side(
+    part: SidePart,
+    candidates: list[Candidates],
+    comparator: Comparator,
+    settings: Loss,
+    matmul_dtype: torch.dtype,
+) -> Tensor:
+    """Returns the weighted sum of the losses; writes all gradients.
+
+    Args:
+      part: Queries and positives.
+      candidates: Kinds of negatives, each shared by a chunk.
+      comparator: One of `FUSED_COMPARATORS`.
+      settings: An objective of `FUSED_LOSSES`.
+      matmul_dtype: The type of the matrix products' inputs.
+    """
+    scale = 1.0 / settings.temperature
+    scorer = _Scorer(part, comparator, matmul_dtype)
+    positive = scorer.positive_scores() * scale
+    scores = [scorer.scores(kind).mul_(scale) for kind in candidates]
+    for kind, block in zip(candidates, scores, strict=True):
+        block.view(-1).index_fill_(0, kind.masked, -torch.inf)
+    if settings.kind is LossKind.SOFTMAX:
+        loss, coefficient = _softmax(positive, scores, part.weight)
+    else:
+        loss, coefficient = _logistic(
+            positive, scores, part.weight, settings.negative_weight
+        )
+    scorer.write_gradients(
+        coefficient * scale, [s.mul_(scale) for s in scores], candidates
+    )
+    return loss
+
+
+def _softmax(
+    positive: Tensor, scores: list[Tensor], weight: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Returns the loss and d loss / d positive; scores become d loss / d score."""
+    top = positive
+    for block in scores:
+        if block.shape[-1]:
+            top = torch.maximum(top, block.amax(-1))
+    total = torch.exp(positive - top)
+    share = total.clone()
+    for block in scores:
+        total += block.sub_(top.unsqueeze(-1)).exp_().sum(-1)
+    factor = weight / total
+    for block in scores:
+        block.mul_(factor.unsqueeze(-1))
+    loss = (weight * (total.log() + top - positive)).sum()
+    return loss, share * factor - weight
+
+
+def _logistic(
+    positive: Tensor, scores: list[Tensor], weight: Tensor, negative_weight: float
+) -> tuple[Tensor, Tensor]:
+    """Returns the loss and d loss / d positive; scores become d loss / d score."""
+    count = sum((s != -torch.inf).sum(-1) for s in scores)
+    factor = negative_weight * weight / torch.as_tensor(count).clamp_min(1)
+    loss = (weight * functional.softplus(-positive)).sum()
+    for block in scores:
+        loss += (factor * functional.softplus(block).sum(-1)).sum()
+        block.sigmoid_().mul_(factor.unsqueeze(-1))
+    return loss, -weight * torch.sigmoid(-positive)
+
+
+class _Scorer:
+    """Scores of a part, and the way of their gradients back to the vectors."""
+
+    def __init__(
+        self, part: SidePart, comparator: Comparator, matmul_dtype: torch.dtype
+    ) -> None:
+        self._part = part
+        self._comparator = comparator
+        self._dtype = matmul_dtype
+        self._queries = part.queries.to(matmul_dtype)
+        self._distances: list[Tensor] = []
+        self._is_distance = comparator is not Comparator.DOT
+        self._difference = torch.empty(0)
+        self._positive_distance = torch.empty(0)
+        if self._is_distance:
+            self._query_norms = part.queries.square().sum(-1, keepdim=True)
+
+    def positive_scores(self) -> Tensor:
+        """Returns [P, C], with bias and log q."""
+        part = self._part
+        if self._is_distance:
+            self._difference = part.queries - part.positives
+            squared = self._difference.square().sum(-1)
+            scores = -squared
+            if self._comparator is Comparator.NEGATIVE_L2:
+                self._positive_distance = squared.clamp_min(
+                    _MIN_SQUARED_DISTANCE
+                ).sqrt()
+                scores = -self._positive_distance
+        else:
+            scores = (part.queries * part.positives).sum(-1)
+        return self._add_terms(scores, None if part.log_q is None else part.log_q)
+
+    def scores(self, kind: Candidates) -> Tensor:
+        """Returns [P, C, N], with bias and log q."""
+        vectors = kind.vectors
+        scores = self._multiply(self._queries, vectors.to(self._dtype).transpose(1, 2))
+        if self._is_distance:
+            norms = vectors.square().sum(-1).unsqueeze(1)
+            scores.mul_(2.0).sub_(self._query_norms).sub_(norms).clamp_max_(0.0)
+            if self._comparator is Comparator.NEGATIVE_L2:
+                scores.neg_().clamp_min_(_MIN_SQUARED_DISTANCE).sqrt_()
+                self._distances.append(scores.clone())
+                scores.neg_()
+        if self._part.bias is not None:
+            scores += self._part.bias.unsqueeze(-1)
+        return scores if kind.log_q is None else scores.sub_(kind.log_q)
+
+    def write_gradients(
+        self, positive: Tensor, coefficients: list[Tensor], kinds: list[Candidates]
+    ) -> None:
+        """Writes the gradients.
+
+        Args:
+          positive: [P, C], d loss / d score of the positives.
+          coefficients: [P, C, N] each, d loss / d score; overwritten.
+          kinds: The negatives that they belong to.
+        """
+        part = self._part
+        if part.bias_gradient is not None:
+            total = positive + sum(c.sum(-1) for c in coefficients)
+            part.bias_gradient.copy_(total)
+        if not self._is_distance:
+            torch.mul(positive.unsqueeze(-1), part.positives, out=part.query_gradient)
+            part.positive_gradient.addcmul_(positive.unsqueeze(-1), part.queries)
+        else:
+            factor = -2.0 * positive
+            if self._comparator is Comparator.NEGATIVE_L2:
+                factor = -positive / self._positive_distance
+            pull = self._difference.mul_(factor.unsqueeze(-1))
+            part.query_gradient.copy_(pull)
+            part.positive_gradient.sub_(pull)
+        for place, (kind, block) in enumerate(zip(kinds, coefficients, strict=True)):
+            if self._is_distance and self._comparator is Comparator.NEGATIVE_L2:
+                block.div_(self._distances[place])
+            elif self._is_distance:
+                block.mul_(2.0)
+            self._write_candidates(kind, block)
+
+    def _write_candidates(self, kind: Candidates, block: Tensor) -> None:
+        """Adds what flows through one kind of negatives."""
+        part, low = self._part, block.to(self._dtype)
+        part.query_gradient.add_(self._multiply(low, kind.vectors.to(self._dtype)))
+        gradient = self._multiply(low.transpose(1, 2), self._queries)
+        if self._is_distance:
+            part.query_gradient.addcmul_(
+                block.sum(-1, keepdim=True), part.queries, value=-1.0
+            )
+            columns = block.sum(1).unsqueeze(-1)
+            gradient.addcmul_(columns, kind.vectors, value=-1.0)
+        if kind.accumulate:
+            kind.gradient.add_(gradient)
+        else:
+            kind.gradient.copy_(gradient)
+
+    def _multiply(self, left: Tensor, right: Tensor) -> Tensor:
+        """Returns the batched product in the type of the queries."""
+        return torch.bmm(left, right).to(self._part.queries.dtype)
+
+    def _add_terms(self, scores: Tensor, log_q: Tensor | None) -> Tensor:
+        if self._part.bias is not None:
+            scores = scores + self._part.bias
+        return scores if log_q is None else scores - log_q
