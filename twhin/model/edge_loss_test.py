@@ -1,0 +1,141 @@
+# Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
+
+"""Tests of edge_loss."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from twhin.config.settings import Comparator, Loss, LossKind, Operator
+from twhin.model.edge_group import EdgeGroup, GroupSide, Segment
+from twhin.model.edge_loss import edge_loss
+from twhin.model.random_step_for_test import RandomStep
+from twhin.model.relation_model import RelationModel
+
+_NO_PAIRS = torch.empty(2, 0, dtype=torch.int64)
+
+
+def _settings(kind: LossKind = LossKind.SOFTMAX, **changes: float) -> Loss:
+    values = {
+        "temperature": 1.0,
+        "margin": 1.0,
+        "adversarial_temperature": 1.0,
+        "negative_weight": 1.0,
+        "lhs_weight": 1.0,
+        "rhs_weight": 1.0,
+        "l2": 0.0,
+        "n3": 0.0,
+    }
+    return Loss(kind=kind, **{**values, **changes})
+
+
+def _model(comparator: Comparator = Comparator.DOT, dim: int = 1) -> RelationModel:
+    return RelationModel(
+        operators=[Operator.TRANSLATION] * 3,
+        embedding_dim=dim,
+        comparator=comparator,
+        reciprocal=True,
+    )
+
+
+def _side(
+    start: int, size: int, num_negatives: int, masked_negatives: Tensor = _NO_PAIRS
+) -> GroupSide:
+    return GroupSide(
+        segment=Segment(start=start, stop=start + size),
+        negatives=Segment(start=start + size, stop=start + size + num_negatives),
+        num_negatives=num_negatives,
+        shared_negatives=False,
+        masked_negatives=masked_negatives,
+        masked_in_batch=None,
+        log_q=None,
+        negative_log_q=None,
+    )
+
+
+def _one_edge(weight: float = 1.0, masked: Tensor = _NO_PAIRS) -> EdgeGroup:
+    """One edge a -> b; a has rows [lhs, negative], b [rhs, negative, negative]."""
+    return EdgeGroup(
+        lhs_type="a",
+        rhs_type="b",
+        rel=torch.tensor([0]),
+        weight=torch.tensor([weight]),
+        chunk_size=1,
+        lhs=_side(0, 1, 1),
+        rhs=_side(0, 1, 2, masked),
+    )
+
+
+_ROWS = {"a": torch.tensor([[2.0], [3.0]]), "b": torch.tensor([[1.0], [0.5], [-1.0]])}
+# Positive 2 * 1; lhs negative 3 * 1; rhs negatives 2 * .5 and 2 * -1.
+_LHS = math.log(math.exp(2) + math.exp(3)) - 2.0
+_RHS = math.log(math.exp(2) + math.exp(1) + math.exp(-2)) - 2.0
+
+
+def test_value_matches_that_computed_by_hand() -> None:
+    loss = edge_loss(_ROWS, [_one_edge()], _model(), _settings())
+
+    assert float(loss.lhs) == pytest.approx(_LHS, rel=1e-6)
+    assert float(loss.rhs) == pytest.approx(_RHS, rel=1e-6)
+    assert float(loss.total.detach()) == pytest.approx(_LHS + _RHS, rel=1e-6)
+
+
+def test_weights_of_edges_and_sides_multiply_the_loss() -> None:
+    settings = _settings(lhs_weight=2.0, rhs_weight=0.5)
+
+    loss = edge_loss(_ROWS, [_one_edge(weight=3.0)], _model(), settings)
+
+    assert float(loss.lhs) == pytest.approx(6.0 * _LHS, rel=1e-6)
+    assert float(loss.rhs) == pytest.approx(1.5 * _RHS, rel=1e-6)
+
+
+def test_masked_negative_does_not_count() -> None:
+    group = _one_edge(masked=torch.tensor([[0], [1]]))
+
+    loss = edge_loss(_ROWS, [group], _model(), _settings())
+
+    expected = math.log(math.exp(2) + math.exp(1)) - 2.0
+    assert float(loss.rhs) == pytest.approx(expected, rel=1e-6)
+
+
+def test_penalties_are_added_to_the_total_only() -> None:
+    loss = edge_loss(_ROWS, [_one_edge()], _model(), _settings(l2=0.1, n3=0.01))
+
+    # |2|^2 + |1|^2 = 5 and |2|^3 + |1|^3 = 9.
+    assert float(loss.total.detach() - loss.lhs - loss.rhs) == pytest.approx(
+        0.59, rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("comparator", Comparator)
+@pytest.mark.parametrize("kind", LossKind)
+def test_every_objective_composes_with_every_comparator(
+    comparator: Comparator, kind: LossKind
+) -> None:
+    step = RandomStep(num_edges=7, chunk_size=3, num_negatives=4, in_batch=True)
+    model = _model(comparator, dim=4).double()
+
+    loss = edge_loss(step.rows, step.groups, model, _settings(kind))
+    loss.total.backward()  # type: ignore[no-untyped-call]
+
+    assert math.isfinite(float(loss.total.detach()))
+    for rows in step.rows.values():
+        assert rows.grad is not None
+        assert bool(torch.isfinite(rows.grad).all())
+        assert bool((rows.grad.abs().sum() > 0).all())
+
+
+def test_negative_has_the_score_of_its_edge() -> None:
+    """With an equal entity as the only negative, softmax gives exactly log 2."""
+    rows = {"a": torch.tensor([[2.0], [2.0]]), "b": torch.tensor([[1.0], [1.0], [1.0]])}
+    group = _one_edge(masked=torch.tensor([[0], [1]]))
+    model = _model()
+    for parameters in model.parameters():
+        parameters.data.fill_(0.7)
+
+    loss = edge_loss(rows, [group], model, _settings())
+
+    assert float(loss.lhs) == pytest.approx(math.log(2.0), rel=1e-6)
+    assert float(loss.rhs) == pytest.approx(math.log(2.0), rel=1e-6)
