@@ -15,6 +15,7 @@ DISTRIBUTIONS = {
     "grpc_reflection": "grpcio-reflection",
     "grpc_tools": "grpcio-tools",
     "hypothesis": "hypothesis",
+    "mypy": "mypy",
     "numpy": "numpy",
     "optuna": "optuna",
     "prometheus_client": "prometheus-client",

@@ -2,8 +2,9 @@
 
 """Keeps BUILD files equal to the imports.
 
-    python tools/build/sync_build_files.py           rewrites them
-    python tools/build/sync_build_files.py --check   lists those that differ
+    python tools/build/sync_build_files.py             rewrites them
+    python tools/build/sync_build_files.py twhin/graph rewrites one package's
+    python tools/build/sync_build_files.py --check     lists those that differ
 
 For each .py file there is one py_library, or a pytest_test for NAME_test.py, with
 the dependencies that the file imports, and with the visibility of the packages
@@ -15,7 +16,11 @@ import ast
 import re
 import sys
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
+
+if not __package__:  # Run as a file: the root is not on the path yet.
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from tools.build import build_file
 from tools.build.build_file import Statement, label_key, list_literal
@@ -105,8 +110,8 @@ def new_text(
     root: Path,
     package: Path,
     files: list[Path],
-    needs: dict[Path, set[str]],
-    users: dict[str, set[Path]],
+    needs: Mapping[Path, set[str]],
+    users: Mapping[str, set[Path]],
 ) -> str:
     """Returns the BUILD file of a package."""
     target = root / package / "BUILD.bazel"
@@ -168,15 +173,24 @@ def _set_list(rule: Statement, attribute: str, values: list[str]) -> None:
         rule.attributes[attribute] = list_literal(values)
 
 
-def stale_files(root: Path) -> dict[Path, str]:
+def collect_dependencies(root: Path) -> tuple[dict[Path, set[str]], dict[Path, str]]:
+    """Returns the labels that each file needs, and what is wrong with others."""
+    needs, faults = {}, {}
+    for path in find_sources(root):
+        try:
+            needs[path] = dependencies(root, path)
+        except (SyntaxError, UnknownModuleError) as err:
+            faults[path] = str(err)
+    return needs, faults
+
+
+def stale_files(root: Path, needs: Mapping[Path, set[str]]) -> dict[Path, str]:
     """Returns the BUILD files that differ from the imports, with their new text."""
-    sources = find_sources(root)
-    needs = {path: dependencies(root, path) for path in sources}
     users: dict[str, set[Path]] = defaultdict(set)
     packages: dict[Path, list[Path]] = defaultdict(list)
-    for path in sources:
+    for path, labels in needs.items():
         packages[path.parent].append(path)
-        for label in needs[path]:
+        for label in labels:
             users[label].add(path)
     stale = {}
     for package, files in packages.items():
@@ -188,14 +202,28 @@ def stale_files(root: Path) -> dict[Path, str]:
 
 
 def main(argv: list[str]) -> int:
-    """Writes or checks; returns the number of stale files in check mode."""
+    """Writes or checks; returns 1 for a fault, or a stale file where it checks."""
     root = Path(__file__).resolve().parents[2]
-    stale = stale_files(root)
-    for target, text in stale.items():
+    check = "--check" in argv
+    chosen = {Path(name).resolve() for name in argv if name != "--check"}
+    needs, faults = collect_dependencies(root)
+    broken = {root / path.parent for path in faults}
+    stale = [
+        (target, text)
+        for target, text in stale_files(root, needs).items()
+        if target.parent not in broken and (not chosen or target.parent in chosen)
+    ]
+    for target, text in stale:
         print(target.relative_to(root))
-        if "--check" not in argv:
+        if not check:
             target.write_text(text)
-    return len(stale) if "--check" in argv else 0
+    wrong = [
+        fault
+        for path, fault in faults.items()
+        if not chosen or root / path.parent in chosen
+    ]
+    print(*wrong, sep="\n", end="\n" if wrong else "", file=sys.stderr)
+    return min(len(wrong) + (len(stale) if check else 0), 1)
 
 
 if __name__ == "__main__":

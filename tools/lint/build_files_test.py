@@ -9,6 +9,11 @@ from tools.lint import workspace
 def test_build_files_are_equal_to_the_imports() -> None:
     root = workspace.root()
 
-    stale = [str(path.relative_to(root)) for path in sync_build_files.stale_files(root)]
+    needs, faults = sync_build_files.collect_dependencies(root)
+    stale = [
+        str(path.relative_to(root))
+        for path in sync_build_files.stale_files(root, needs)
+    ]
 
+    assert not faults, "\n".join(faults.values())
     assert not stale, f"run tools/build/sync_build_files.py; stale: {stale}"
