@@ -44,6 +44,31 @@ class OptimizerKind(StrEnum):
     ADAGRAD = "adagrad"
     ROWWISE_ADAGRAD = "rowwise_adagrad"
     ADAM = "adam"
+    PARTIAL_ROWWISE_ADAM = "partial_rowwise_adam"
+    LAMB = "lamb"
+
+
+class Kernel(StrEnum):
+    """`twhin.v1.Kernel`."""
+
+    FUSED = "fused"
+    DENSE = "dense"
+
+
+class Placement(StrEnum):
+    """`twhin.v1.Placement`."""
+
+    DEVICE = "device"
+    UVM = "uvm"
+    UVM_CACHING = "uvm_caching"
+
+
+class FrozenRows(StrEnum):
+    """`twhin.v1.FrozenRows`."""
+
+    NONE = "none"
+    KEPT = "kept"
+    ALL = "all"
 
 
 class Sharding(StrEnum):
@@ -132,6 +157,32 @@ class Precision(StrEnum):
     TF32 = "tf32"
 
 
+class NewRows(StrEnum):
+    """`twhin.v1.NewRows`."""
+
+    RANDOM = "random"
+    NEIGHBORS = "neighbors"
+    VECTORS = "vectors"
+
+
+class ExportFormat(StrEnum):
+    """`twhin.v1.ExportFormat`."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    INT8 = "int8"
+
+
+class IndexChoice(StrEnum):
+    """`twhin.v1.IndexChoice`."""
+
+    AUTO = "auto"
+    NONE = "none"
+    EXACT = "exact"
+    IVF_FP16 = "ivf_fp16"
+    IVF_PQ = "ivf_pq"
+
+
 class Device(StrEnum):
     """`twhin.v1.Device`."""
 
@@ -148,6 +199,11 @@ class Table:
     learning_rate: float
     optimizer: OptimizerKind
     sharding: Sharding
+    kernel: Kernel
+    placement: Placement
+    stochastic_rounding: bool
+    l2_to_prior: float
+    frozen_rows: FrozenRows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +262,7 @@ class EdgeSource:
     timestamp: str | None
     filter: str | None
     columns: tuple[str, ...]
+    sampling_rate: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,6 +334,7 @@ class Negatives:
     all_entities: bool
     logq_correction: bool
     mask_known: KnownEdges
+    share_across_ranks: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,6 +359,8 @@ class Optimizer:
     kind: OptimizerKind
     learning_rate: float
     eps: float
+    beta1: float
+    beta2: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,6 +390,16 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mixture:
+    """`twhin.v1.Mixture`."""
+
+    num_clusters: int
+    num_interests: int
+    smoothing: float
+    num_neighbors: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """`twhin.v1.Evaluation`."""
 
@@ -342,6 +412,7 @@ class Evaluation:
     interval_epochs: int
     best_metric: str | None
     early_stopping_patience: int
+    mixture: Mixture | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,6 +432,29 @@ class Runtime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WarmStart:
+    """`twhin.v1.WarmStart`; from scratch where both sources are None."""
+
+    checkpoint: str | None
+    bundle: str | None
+    new_rows: NewRows
+    vectors: tuple[str, ...]
+    optimizer_state: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """`twhin.v1.Export`; `bundle_root` is None where training exports nothing."""
+
+    bundle_root: str | None
+    num_shards: int
+    row_format: ExportFormat
+    index: IndexChoice
+    index_recall: float
+    keep_last: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrainConfig:
     """`twhin.v1.TrainConfig`, resolved and validated."""
 
@@ -376,3 +470,5 @@ class TrainConfig:
     evaluation: Evaluation
     checkpoint: Checkpoint
     runtime: Runtime
+    warm_start: WarmStart
+    export: Export
