@@ -1,0 +1,87 @@
+# Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
+
+"""The frame of every command: flags, working directory, logs and errors."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from absl import flags
+
+from twhin import errors
+
+_LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_HELP = ("--help", "-h", "-help")
+_USAGE_EXIT_CODE = 2
+_INTERRUPT_EXIT_CODE = 130
+
+LOG_LEVEL = flags.DEFINE_enum(
+    "log_level",
+    "info",
+    ["debug", "info", "warning", "error"],
+    "The least severe log lines that are written to stderr.",
+)
+
+
+def run(
+    main: Callable[[Sequence[str]], None],
+    *,
+    arguments: Sequence[str] = (),
+    argv: Sequence[str] | None = None,
+) -> None:
+    """Runs a command and ends the process.
+
+    The process ends with code 0; with code 2, and one line on stderr for each
+    fault, after an error of the user; with 130 after an interrupt. Under "bazel
+    run" relative paths start from the folder in which bazel was started.
+
+    Args:
+      main: Does the work; gets the arguments that are not flags.
+      arguments: The names of these arguments, for the usage line; all of them
+        must be given.
+      argv: The command line; None for that of the process.
+    """
+    sys.exit(_run(main, arguments, list(sys.argv if argv is None else argv)))
+
+
+def _run(
+    main: Callable[[Sequence[str]], None], arguments: Sequence[str], argv: list[str]
+) -> int:
+    if any(argument in _HELP for argument in argv):
+        print(_help(argv[0], arguments))
+        return 0
+    try:
+        _, *given = flags.FLAGS(argv)
+        if len(given) != len(arguments):
+            raise errors.TwhinError(
+                f"{Path(argv[0]).name}: the arguments are {given}; allowed:"
+                f" {_usage(argv[0], arguments)}"
+            )
+        logging.basicConfig(
+            level=LOG_LEVEL.value.upper(), format=_LOG_FORMAT, force=True
+        )
+        if folder := os.environ.get("BUILD_WORKING_DIRECTORY"):
+            os.chdir(folder)
+        main(given)
+    except (errors.TwhinError, flags.Error) as err:
+        print(err, file=sys.stderr)
+        return _USAGE_EXIT_CODE
+    except KeyboardInterrupt:
+        return _INTERRUPT_EXIT_CODE
+    return 0
+
+
+def _usage(program: str, arguments: Sequence[str]) -> str:
+    return " ".join([Path(program).name, "[--FLAG=VALUE ...]", *arguments])
+
+
+def _help(program: str, arguments: Sequence[str]) -> str:
+    """Returns the main module's docstring and the flags of our modules."""
+    parts = [(sys.modules["__main__"].__doc__ or "").strip()]
+    parts.append(f"Usage: {_usage(program, arguments)}")
+    for module in sorted(flags.FLAGS.flags_by_module_dict()):
+        if module == program or module.startswith("twhin."):
+            parts.append(flags.FLAGS.module_help(module))
+    return "\n\n".join(part for part in parts if part)

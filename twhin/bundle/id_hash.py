@@ -1,0 +1,125 @@
+# Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
+
+"""The keys of entity ids: 64-bit numbers that spread evenly.
+
+The key of an int64 id is a bijection of it (the finalizer of SplitMix64), so
+that two ids never share a key and the id can be had back. The key of a string
+is a hash: with its UTF-8 bytes, zero-padded, as little-endian words w_0, w_1,
+... and odd multipliers m_0, m_1, ... drawn from a seed,
+
+    key = mix(sum_j mix(w_j m_j))
+
+It does not depend on how far a batch is padded, since mix(0) = 0, and ignores
+trailing NUL bytes, which no stored id has.
+
+Reference: Steele, Lea, Flood, "Fast splittable pseudorandom number generators",
+OOPSLA 2014 (the finalizer).
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+MAX_ID_BYTES = 1024
+
+UInt64Array: TypeAlias = npt.NDArray[np.uint64]
+Int64Array: TypeAlias = npt.NDArray[np.int64]
+
+_GOLDEN = 0x9E3779B97F4A7C15
+_FIRST = 0xBF58476D1CE4E5B9
+_SECOND = 0x94D049BB133111EB
+_FIRST_INVERSE = pow(_FIRST, -1, 1 << 64)
+_SECOND_INVERSE = pow(_SECOND, -1, 1 << 64)
+_MASK = (1 << 64) - 1
+
+
+def mix(values: UInt64Array) -> UInt64Array:
+    """Returns a bijection of each value; 0 stays 0.
+
+    Args:
+      values: uint64, any shape; not changed.
+    """
+    mixed = values ^ (values >> 30)
+    mixed *= _FIRST
+    mixed ^= mixed >> 27
+    mixed *= _SECOND
+    mixed ^= mixed >> 31
+    return mixed
+
+
+def unmix(mixed: UInt64Array) -> UInt64Array:
+    """Returns the values of which `mix` gives `mixed`."""
+    values = mixed ^ (mixed >> 31) ^ (mixed >> 62)
+    values *= _SECOND_INVERSE
+    values ^= (values >> 27) ^ (values >> 54)
+    values *= _FIRST_INVERSE
+    values ^= (values >> 30) ^ (values >> 60)
+    return values
+
+
+def mix_one(value: int) -> int:
+    """Returns `mix` of a single Python int in [0, 2 ** 64)."""
+    value = ((value ^ (value >> 30)) * _FIRST) & _MASK
+    value = ((value ^ (value >> 27)) * _SECOND) & _MASK
+    return value ^ (value >> 31)
+
+
+def int64_keys(ids: Int64Array) -> UInt64Array:
+    """Returns the key of each int64 id; uint64 [n]."""
+    return mix(ids.view(np.uint64) ^ np.uint64(_GOLDEN))
+
+
+def int64_key(entity_id: int) -> int:
+    """Returns the key of one int64 id, in [0, 2 ** 64)."""
+    return mix_one((entity_id & _MASK) ^ _GOLDEN)
+
+
+def ids_of_int64_keys(keys: UInt64Array) -> Int64Array:
+    """Returns the int64 ids that `int64_keys` maps to `keys`."""
+    return (unmix(keys) ^ np.uint64(_GOLDEN)).view(np.int64)
+
+
+def pack_strings(ids: Sequence[str] | Sequence[bytes] | npt.NDArray[Any]) -> UInt64Array:
+    """Returns strings as zero-padded words.
+
+    Args:
+      ids: n strings, or n byte strings of UTF-8.
+
+    Returns:
+      uint64 [n, W], W the words of the longest one; a string of more than
+      `MAX_ID_BYTES` becomes the words of its first `MAX_ID_BYTES` + 8 bytes,
+      which no stored id has.
+    """
+    encoded = [i.encode() if isinstance(i, str) else i for i in ids]
+    longest = max(map(len, encoded), default=1)
+    width = (min(max(longest, 1), MAX_ID_BYTES + 8) + 7) // 8
+    return np.array(encoded, dtype=f"S{8 * width}").view(np.uint64).reshape(-1, width)
+
+
+def count_words(words: UInt64Array) -> Int64Array:
+    """Returns the words in use by each row of zero-padded words; int64 [n]."""
+    width = words.shape[1]
+    last = np.argmax(words[:, ::-1] != 0, axis=1)
+    return np.where(words.any(axis=1), width - last, 0).astype(np.int64)
+
+
+def string_keys(words: UInt64Array, seed: int) -> UInt64Array:
+    """Returns the hash of each string of `pack_strings`; uint64 [n]."""
+    multipliers = mix(
+        np.arange(1, words.shape[1] + 1, dtype=np.uint64)
+        * np.uint64(_GOLDEN)
+        ^ np.uint64(mix_one(seed + 1))
+    ) | np.uint64(1)
+    parts = mix(words * multipliers)
+    return mix(parts.sum(axis=1, dtype=np.uint64))
+
+
+def shards_of_keys(keys: UInt64Array, num_shards: int) -> Int64Array:
+    """Returns the shard in [0, num_shards) of each key; int64 [n].
+
+    The result never falls as the key grows, so that a shard is a contiguous
+    range of rows.
+    """
+    return (((keys >> 32) * np.uint64(num_shards)) >> 32).view(np.int64)

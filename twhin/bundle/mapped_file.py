@@ -1,0 +1,103 @@
+# Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
+
+"""Files mapped into memory, shared between all processes that map them."""
+
+import ctypes
+import mmap
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from twhin.errors import BundleError
+
+# Linux 5.14: reads the pages and maps them, without copying.
+_MADV_POPULATE_READ = 22
+
+
+class MappedFile:
+    """A file mapped read-only; nothing is read until it is touched.
+
+    The mapping ends when the last array over it is gone: closing while a request
+    still reads is safe. The file may be unlinked or renamed meanwhile, and must
+    never be truncated or changed in place.
+    """
+
+    def __init__(self, path: Path, *, size_bytes: int) -> None:
+        """Maps the file.
+
+        Args:
+          path: The file.
+          size_bytes: The size that it must have.
+
+        Raises:
+          BundleError: The file is missing or has another size.
+        """
+        try:
+            descriptor = os.open(path, os.O_RDONLY)
+        except OSError as err:
+            raise BundleError(f"{path}: cannot be opened: {err.strerror}") from err
+        try:
+            actual = os.fstat(descriptor).st_size
+            if actual != size_bytes:
+                raise BundleError(
+                    f"{path}: has {actual} bytes; the manifest says {size_bytes}"
+                )
+            self._mapping = (
+                mmap.mmap(descriptor, actual, access=mmap.ACCESS_READ)
+                if actual
+                else None
+            )
+        finally:
+            os.close(descriptor)
+        self.path = path
+        self.size_bytes = size_bytes
+
+    def array(self, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> npt.NDArray[Any]:
+        """Returns the whole file as a read-only array of this type and shape.
+
+        Raises:
+          BundleError: The file does not have the size of such an array.
+        """
+        if self._mapping is None:
+            array = np.empty(0, dtype=dtype)
+        elif self.size_bytes % np.dtype(dtype).itemsize:
+            raise BundleError(f"{self.path}: {self.size_bytes} bytes are no {dtype}")
+        else:
+            array = np.frombuffer(self._mapping, dtype=dtype)
+        try:
+            return array.reshape(shape)
+        except ValueError as err:
+            raise BundleError(
+                f"{self.path}: holds {array.size} numbers; expected {shape}"
+            ) from err
+
+    def warm(self, *, lock: bool) -> None:
+        """Brings all pages into memory, so that no request waits for the disk.
+
+        Args:
+          lock: Also keeps them there. Needs a sufficient `ulimit -l`.
+
+        Raises:
+          BundleError: The pages cannot be read or locked.
+        """
+        if self._mapping is None:
+            return
+        try:
+            self._mapping.madvise(_MADV_POPULATE_READ)
+        except OSError as err:
+            raise BundleError(f"{self.path}: cannot be read: {err.strerror}") from err
+        if lock:
+            self._lock()
+
+    def _lock(self) -> None:
+        address = np.frombuffer(self._mapping or b"", dtype=np.uint8).ctypes.data
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.mlock(ctypes.c_void_p(address), ctypes.c_size_t(self.size_bytes)):
+            reason = os.strerror(ctypes.get_errno())
+            raise BundleError(
+                f"{self.path}: {self.size_bytes} bytes cannot be locked in memory: "
+                f"{reason}; raise the limit on locked memory (ulimit -l)"
+            )

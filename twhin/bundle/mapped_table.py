@@ -1,0 +1,192 @@
+# Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
+
+"""The rows of one entity type, memory-mapped; nothing is copied at open."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from twhin.bundle.id_hash import Int64Array
+from twhin.bundle.mapped_file import MappedFile
+from twhin.bundle.row_format import RowFormat, decode_rows, row_width, storage_dtype
+from twhin.errors import BundleError
+from twhin.v1 import bundle_pb2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MappedShard:
+    """A loaded shard.
+
+    Attributes:
+      start: Its first row.
+      stop: One past its last row.
+      stored: [stop - start, row width], the rows as they are stored.
+      file: The file behind `stored`.
+    """
+
+    start: int
+    stop: int
+    stored: npt.NDArray[Any]
+    file: MappedFile
+
+
+class MappedTable:
+    """The loaded shards of a table. Thread-safe; numpy's gather drops the GIL.
+
+    Rows are those of the whole table, [0, num_rows), whatever shards are loaded.
+
+    Attributes:
+      entity_type: The name of the entity type.
+      num_rows: The number of rows over all shards.
+      dim: The number of numbers of a row, D.
+      row_format: How rows are stored.
+      shards: The loaded shards, ascending, without the empty ones.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        table: bundle_pb2.BundleTable,
+        *,
+        dim: int,
+        shards: Sequence[int],
+    ) -> None:
+        """Maps shards of a table.
+
+        Args:
+          folder: The folder of the bundle version.
+          table: The manifest's entry.
+          dim: The dimension of the embeddings.
+          shards: The numbers of the shards to map, ascending.
+
+        Raises:
+          BundleError: A file is missing or has the wrong size.
+        """
+        self.entity_type = table.entity_type
+        self.num_rows = table.num_rows
+        self.dim = dim
+        name = bundle_pb2.RowFormat.Name(table.row_format)
+        self.row_format = RowFormat(name.removeprefix("ROW_FORMAT_").lower())
+        mapped = (_map_shard(folder, table.shards[i], self) for i in shards)
+        self.shards = tuple(shard for shard in mapped if shard.stop > shard.start)
+        self._starts = np.array([shard.start for shard in self.shards], np.int64)
+        self._complete = sum(s.stop - s.start for s in self.shards) == self.num_rows
+
+    @property
+    def stored_dtype(self) -> np.dtype[Any]:
+        """The type of a stored element; uint8 for int8 rows."""
+        return storage_dtype(self.row_format)
+
+    @property
+    def stored_width(self) -> int:
+        """The number of stored elements of a row: D, or D + 8 for int8 rows."""
+        return row_width(self.row_format, self.dim)
+
+    @property
+    def size_bytes(self) -> int:
+        """The bytes that the loaded shards map."""
+        return sum(shard.file.size_bytes for shard in self.shards)
+
+    def holds(self, rows: Int64Array) -> npt.NDArray[np.bool_]:
+        """Returns whether each row is in [0, num_rows) and in a loaded shard."""
+        if self._complete:
+            return (rows >= 0) & (rows < self.num_rows)
+        held = np.zeros(rows.shape, np.bool_)
+        for shard in self.shards:
+            held |= (rows >= shard.start) & (rows < shard.stop)
+        return held
+
+    def take(
+        self, rows: Int64Array, out: npt.NDArray[Any] | None = None
+    ) -> npt.NDArray[Any]:
+        """Gathers rows as they are stored, the fastest way.
+
+        Args:
+          rows: int64 [n]. A row that no loaded shard holds gives the bytes of
+            some other row: ask `holds`, or use `vectors`.
+          out: [n, stored_width] of `stored_dtype`, C-contiguous, or None for a
+            new array.
+
+        Returns:
+          `out`.
+        """
+        if out is None:
+            out = np.empty((len(rows), self.stored_width), self.stored_dtype)
+        if not self.shards:
+            out[:] = 0
+        elif len(self.shards) == 1:
+            shard = self.shards[0]
+            local = rows - shard.start if shard.start else rows
+            shard.stored.take(local, axis=0, out=out, mode="clip")
+        else:
+            self._take_sharded(rows, out)
+        return out
+
+    def vectors(
+        self,
+        rows: Int64Array,
+        *,
+        dtype: npt.DTypeLike = np.float32,
+        out: npt.NDArray[Any] | None = None,
+    ) -> npt.NDArray[Any]:
+        """Gathers rows as numbers; zeros for a row that no loaded shard holds.
+
+        Args:
+          rows: int64 [n], any numbers; -1 (unknown id) gives zeros.
+          dtype: float32 or float16, the type of a new array.
+          out: [n, D] float32 or float16, C-contiguous, or None for a new array.
+
+        Returns:
+          `out`.
+        """
+        if out is None:
+            out = np.empty((len(rows), self.dim), dtype)
+        if out.dtype == self.stored_dtype and self.row_format is not RowFormat.INT8:
+            self.take(rows, out)
+        else:
+            decode_rows(self.take(rows), self.row_format, out)
+        held = self.holds(rows)
+        if not held.all():
+            out[~held] = 0
+        return out
+
+    def blocks(
+        self, block_rows: int
+    ) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        """Yields all loaded rows in order as (first row, [n, D] float32)."""
+        for shard in self.shards:
+            for start in range(0, shard.stop - shard.start, block_rows):
+                stored = shard.stored[start : start + block_rows]
+                block = np.empty((len(stored), self.dim), np.float32)
+                decode_rows(stored, self.row_format, block)
+                yield shard.start + start, block
+
+    def warm(self, *, lock: bool) -> None:
+        """Brings the loaded shards into memory; see `MappedFile.warm`."""
+        for shard in self.shards:
+            shard.file.warm(lock=lock)
+
+    def _take_sharded(self, rows: Int64Array, out: npt.NDArray[Any]) -> None:
+        places = self._starts.searchsorted(rows, side="right") - 1
+        for place, shard in enumerate(self.shards):
+            mine = np.flatnonzero(places == place)
+            if mine.size:
+                local = rows.take(mine) - shard.start
+                out[mine] = shard.stored.take(local, axis=0, mode="clip")
+
+
+def _map_shard(
+    folder: Path, shard: bundle_pb2.TableShard, table: MappedTable
+) -> MappedShard:
+    file = MappedFile(folder / shard.file.path, size_bytes=shard.file.size_bytes)
+    shape = (shard.stop_row - shard.start_row, table.stored_width)
+    return MappedShard(
+        start=shard.start_row,
+        stop=shard.stop_row,
+        stored=file.array(table.stored_dtype, shape),
+        file=file,
+    )
