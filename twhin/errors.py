@@ -26,6 +26,10 @@ class CheckpointError(TwhinError):
     """A checkpoint that is missing, damaged or made for another model."""
 
 
+class TrainingError(TwhinError):
+    """Training that cannot go on, as with a loss that is no number."""
+
+
 class BundleError(TwhinError):
     """A bundle that is missing, damaged or incomplete."""
 

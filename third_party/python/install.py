@@ -65,7 +65,7 @@ def install(lock: Path, folder: Path) -> None:
     The configured index is asked first; where it does not have the CPU build of
     torch, the upstream CPU index is asked besides.
     """
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    command = [sys.executable, "-m", "pip", "install", "-qq", "--no-deps"]
     command += ["--require-hashes", "--only-binary=:all:", "--no-compile"]
     command += ["--disable-pip-version-check", "--root-user-action=ignore"]
     command += [f"--target={folder}", "--requirement", str(lock)]

@@ -59,9 +59,9 @@ def _run(
                 f"{Path(argv[0]).name}: the arguments are {given}; allowed:"
                 f" {_usage(argv[0], arguments)}"
             )
-        logging.basicConfig(
-            level=LOG_LEVEL.value.upper(), format=_LOG_FORMAT, force=True
-        )
+        # The libraries' own lines are for those who debug them.
+        logging.basicConfig(level=logging.WARNING, format=_LOG_FORMAT, force=True)
+        logging.getLogger("twhin").setLevel(LOG_LEVEL.value.upper())
         if folder := os.environ.get("BUILD_WORKING_DIRECTORY"):
             os.chdir(folder)
         main(given)

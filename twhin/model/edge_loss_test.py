@@ -11,7 +11,7 @@ from torch import Tensor
 from twhin.config.settings import Comparator, Loss, LossKind, Operator
 from twhin.model.edge_group import EdgeGroup, GroupSide, Segment
 from twhin.model.edge_loss import edge_loss
-from twhin.model.random_step_for_test import RandomStep
+from twhin.testing.random_step import RandomStep
 from twhin.model.relation_model import RelationModel
 
 _NO_PAIRS = torch.empty(2, 0, dtype=torch.int64)

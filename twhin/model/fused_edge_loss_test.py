@@ -10,7 +10,7 @@ from twhin.config.settings import Comparator, Loss, LossKind, Operator, Precisio
 from twhin.model.edge_loss import EdgeLoss, edge_loss
 from twhin.model.fused_edge_loss import fused_edge_loss, is_fused
 from twhin.model.fused_side import FUSED_COMPARATORS, FUSED_LOSSES
-from twhin.model.random_step_for_test import RandomStep
+from twhin.testing.random_step import RandomStep
 from twhin.model.relation_model import RelationModel
 
 _OPERATORS = [Operator.TRANSLATION, Operator.DIAGONAL, Operator.TRANSLATION]

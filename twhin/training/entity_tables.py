@@ -2,11 +2,12 @@
 
 """The embedding tables of all entity types, sharded over the ranks by torchrec."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
-from fbgemm_gpu.split_table_batched_embeddings_ops_common import BoundsCheckMode
 import torch
 import torch.distributed as dist
+from fbgemm_gpu.split_table_batched_embeddings_ops_common import BoundsCheckMode
 from torch import Tensor
 from torchrec.distributed import comm_ops
 from torchrec.distributed.embedding import EmbeddingCollectionSharder
@@ -16,15 +17,22 @@ from torchrec.distributed.types import ShardingEnv
 from torchrec.modules.embedding_configs import DataType, EmbeddingConfig
 from torchrec.modules.embedding_modules import EmbeddingCollection
 from torchrec.optim.apply_optimizer_in_backward import apply_optimizer_in_backward
-from torchrec.optim.rowwise_adagrad import RowWiseAdagrad
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
 
-from twhin.config.settings import Dtype, OptimizerKind, Projection, Table
-from twhin.errors import ConfigError
+from twhin.checkpoint.table_part import TablePart
+from twhin.config.settings import (
+    Dtype,
+    Kernel,
+    Optimizer,
+    OptimizerKind,
+    Projection,
+    Table,
+)
 from twhin.graph.schema import GraphSchema
-from twhin.training import row_init, table_plan
-from twhin.training.row_block import RowBlock
-from twhin.training.table_kernel import TableKernel
+from twhin.training import row_init, table_plan, table_rules
+from twhin.training.dense_table_kernel import DenseTableKernel
+from twhin.training.table_kernel import FusedTableKernel, TableKernel
+from twhin.training.table_rules import UPDATE_RULES
 
 _DATA_TYPES = {Dtype.FLOAT32: DataType.FP32, Dtype.FLOAT16: DataType.FP16}
 
@@ -45,7 +53,7 @@ class EntityTables:
         schema: GraphSchema,
         tables: Mapping[str, Table],
         embedding_dim: int,
-        eps: float,
+        optimizer: Optimizer,
         device: torch.device,
     ) -> None:
         """Creates the tables, with undefined rows, on all ranks of the job.
@@ -54,11 +62,12 @@ class EntityTables:
           schema: Names and sizes of the entity types.
           tables: The settings of each entity type's table.
           embedding_dim: D.
-          eps: The term in the denominators of Adagrad and Adam.
+          optimizer: The numbers of update rules that all tables share: `eps`,
+            `beta1` and `beta2`.
           device: This rank's device.
 
         Raises:
-          ConfigError: A table's optimizer or sharding is not possible here.
+          ConfigError: A table's settings do not go together, or not on this device.
         """
         # Off for the whole process: the default is on and depends on the world.
         comm_ops.set_gradient_division(False)
@@ -68,22 +77,23 @@ class EntityTables:
         self._device = device
         self._world_size = dist.get_world_size()
         self._names = [entity_type.name for entity_type in schema.entity_types]
-        self._model = self._shard(self._make_collection(eps))
-        self._kernels = {
-            kernel.name: kernel
-            for kernel in (
-                TableKernel(embedding, tables[embedding.config.embedding_tables[0].name].optimizer)
-                for lookup in self._model.module._lookups
-                for embedding in lookup._emb_modules
+        for name in self._names:
+            table_rules.check_table(
+                name,
+                tables[name],
+                embedding_dim=embedding_dim,
+                world_size=self._world_size,
+                device=device,
             )
-        }
+        self._model = self._shard(self._make_collection(optimizer))
+        self._kernels = self._wrap_kernels(optimizer)
 
     def initialize(self, *, init_scale: float, seed: int) -> None:
         """Draws every row from N(0, init_scale^2), equally for any world size."""
         for name in self._names:
-            for block in self.local_blocks(name):
+            for part in self.local_blocks(name):
                 row_init.initialize_rows(
-                    block,
+                    part,
                     table=name,
                     num_rows=self._schema.num_entities(name),
                     embedding_dim=self.embedding_dim,
@@ -102,10 +112,16 @@ class EntityTables:
 
         Returns:
           For every entity type [n, D] float32, in the order of `rows`.
+
+        Raises:
+          IndexError: A row is not in its table. Rows on a CUDA device are checked
+            by its kernel, which ends the process.
         """
+        for name in self._names:
+            self._check_rows(name, rows[name])
         if self._world_size == 1:
             return {
-                name: self._kernels[name].lookup(rows[name].to(self._device))
+                name: self._kernels[name][0].lookup(rows[name].to(self._device))
                 for name in self._names
             }
         per_table = [rows[name] for name in self._names]
@@ -118,38 +134,65 @@ class EntityTables:
         found = self._model(features.to(self._device))
         return {name: found[name].values() for name in self._names}
 
+    def step(self) -> None:
+        """Updates the tables with dense kernels; others are updated by backward.
+
+        Each rank calls it once per step, after the backward pass.
+        """
+        for kernel in self._all_kernels():
+            kernel.step()
+
     def set_learning_rate_factor(self, factor: float) -> None:
         """Sets each table's step size to `factor` times its own."""
-        for name, kernel in self._kernels.items():
-            kernel.set_learning_rate(factor * self._tables[name].learning_rate)
+        for kernel in self._all_kernels():
+            kernel.set_learning_rate(factor * self._tables[kernel.name].learning_rate)
 
     def set_step(self, step: int) -> None:
         """Sets the number of updates so far, after loading a checkpoint."""
-        for kernel in self._kernels.values():
+        for kernel in self._all_kernels():
             kernel.set_step(step)
 
-    def local_blocks(self, entity_type: str) -> list[RowBlock]:
-        """Returns this rank's part of a table, as views; it may be empty."""
-        kernel = self._kernels.get(entity_type)
-        return [kernel.block()] if kernel is not None else []
+    def local_blocks(self, entity_type: str) -> list[TablePart]:
+        """Returns this rank's parts of a table, as views; there may be none."""
+        return [kernel.part() for kernel in self._kernels[entity_type]]
 
     def record_touched_rows(self) -> None:
-        """Remembers from now on which rows a step touches, for `project`."""
-        for kernel in self._kernels.values():
+        """Remembers from now on which rows a step touches, for `project`.
+
+        Raises:
+          ConfigError: A table's rows cannot be projected.
+        """
+        for name in self._names:
+            table_rules.check_projection(name, self._tables[name])
+        for kernel in self._all_kernels():
             kernel.record_touched_rows()
 
     def project(self, projection: Projection) -> None:
         """Applies the constraint to the rows that the last step touched."""
-        for kernel in self._kernels.values():
+        for kernel in self._all_kernels():
             kernel.project(projection)
 
     def describe(self) -> Sequence[str]:
         """Returns lines that state the size and form of each table."""
-        return table_plan.describe_plan(
-            self._schema, self._tables, self.embedding_dim
-        )
+        return table_plan.describe_plan(self._schema, self._tables, self.embedding_dim)
 
-    def _make_collection(self, eps: float) -> EmbeddingCollection:
+    def _check_rows(self, name: str, rows: Tensor) -> None:
+        """Raises IndexError where a row on the CPU is not in its table."""
+        if not len(rows) or rows.device.type != "cpu":
+            return
+        low, high = (int(bound) for bound in torch.aminmax(rows))
+        num_rows = self._schema.num_entities(name)
+        if low < 0 or high >= num_rows:
+            raise IndexError(
+                f"rows of {name!r}: {low if low < 0 else high} is out of range;"
+                f" allowed: 0 to {num_rows - 1}"
+            )
+
+    def _all_kernels(self) -> Iterator[TableKernel]:
+        for kernels in self._kernels.values():
+            yield from kernels
+
+    def _make_collection(self, optimizer: Optimizer) -> EmbeddingCollection:
         """Returns the tables on the meta device with their update rules."""
         collection = EmbeddingCollection(
             device=torch.device("meta"),
@@ -160,36 +203,37 @@ class EntityTables:
                     embedding_dim=self.embedding_dim,
                     feature_names=[entity_type.name],
                     data_type=_DATA_TYPES[self._tables[entity_type.name].dtype],
+                    # `initialize` draws the rows, or a checkpoint brings them.
+                    init_fn=_keep,
                 )
                 for entity_type in self._schema.entity_types
             ],
         )
         for name, module in collection.embeddings.items():
-            optimizer, settings = self._fused_optimizer(name, eps)
-            apply_optimizer_in_backward(optimizer, module.parameters(), settings)
+            table = self._tables[name]
+            if table.kernel is Kernel.DENSE:
+                # Without state; the dense kernel takes the rows over.
+                table = replace(table, optimizer=OptimizerKind.SGD)
+            apply_optimizer_in_backward(
+                UPDATE_RULES[table.optimizer].fused,
+                module.parameters(),
+                _arguments(table, optimizer),
+            )
         return collection
 
-    def _fused_optimizer(
-        self, name: str, eps: float
-    ) -> tuple[type[torch.optim.Optimizer], dict[str, float]]:
-        """Returns the class and the arguments of a table's update rule."""
-        table = self._tables[name]
-        rate = {"lr": table.learning_rate}
-        match table.optimizer:
-            case OptimizerKind.SGD:
-                return torch.optim.SGD, rate
-            case OptimizerKind.ADAGRAD:
-                return torch.optim.Adagrad, rate | {"eps": eps}
-            case OptimizerKind.ROWWISE_ADAGRAD:
-                return RowWiseAdagrad, rate | {"eps": eps}
-            case OptimizerKind.ADAM:
-                if self._device.type != "cuda":
-                    raise ConfigError(
-                        f"graph.entity_types[{name!r}].table.optimizer: 'adam' needs"
-                        f" a CUDA device, this one is {self._device.type!r};"
-                        " use 'rowwise_adagrad', 'adagrad' or 'sgd'"
-                    )
-                return torch.optim.Adam, rate | {"eps": eps}
+    def _wrap_kernels(self, optimizer: Optimizer) -> dict[str, list[TableKernel]]:
+        """Returns this rank's kernels of each table."""
+        kernels: dict[str, list[TableKernel]] = {name: [] for name in self._names}
+        for lookup in self._model.module._lookups:
+            for embedding in lookup._emb_modules:
+                table = self._tables[embedding.config.embedding_tables[0].name]
+                kernel: TableKernel
+                if table.kernel is Kernel.DENSE:
+                    kernel = DenseTableKernel(embedding, table, optimizer)
+                else:
+                    kernel = FusedTableKernel(embedding, table)
+                kernels[kernel.name].append(kernel)
+        return kernels
 
     def _shard(self, collection: EmbeddingCollection) -> DistributedModelParallel:
         """Returns the collection divided over the ranks."""
@@ -198,8 +242,6 @@ class EntityTables:
                 USE_ONE_TBE_PER_TABLE: True,
                 # fbgemm's default maps a row out of range to row 0.
                 "bounds_check_mode": BoundsCheckMode.FATAL,
-                # Rounding to nearest keeps float16 tables reproducible.
-                "stochastic_rounding": False,
             }
         )
         plan = table_plan.make_plan(
@@ -218,3 +260,19 @@ class EntityTables:
             init_data_parallel=False,
             init_parameters=False,
         )
+
+
+def _arguments(table: Table, optimizer: Optimizer) -> dict[str, float]:
+    """Returns what fbgemm's kernel takes for a table's update rule."""
+    rule = UPDATE_RULES[table.optimizer]
+    arguments = {"lr": table.learning_rate}
+    if rule.has_eps:
+        arguments["eps"] = optimizer.eps
+    if rule.has_moments:
+        arguments |= {"beta1": optimizer.beta1, "beta2": optimizer.beta2}
+    return arguments
+
+
+def _keep(rows: Tensor) -> Tensor:
+    """Leaves rows as they are."""
+    return rows

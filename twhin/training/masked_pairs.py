@@ -79,9 +79,7 @@ def find_in_train(
     edges: SideEdges, candidates: Candidates, known_edges: KnownEdges
 ) -> _Pairs:
     """Returns pairs (edge, column): the candidate makes a training edge."""
-    _, first, query = np.unique(
-        edges.queries(), return_index=True, return_inverse=True
-    )
+    _, first, query = np.unique(edges.queries(), return_index=True, return_inverse=True)
     owner, row = known_edges.find(edges.side, edges.rel[first], edges.known[first])
     keys = edges.chunk[first][owner] * edges.num_sought + row
     found, candidate = row_join.join(keys, _keys(edges, candidates))

@@ -104,9 +104,7 @@ class NegativeSampler:
         last = np.searchsorted(cumulative, cumulative[-1])
         return np.concatenate([uniform, np.minimum(by_degree, last)], axis=1)
 
-    def log_q(
-        self, entity_type: str, rows: NDArray[np.int64]
-    ) -> NDArray[np.float32]:
+    def log_q(self, entity_type: str, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Returns the log of how often an entity is expected among a chunk's candidates.
 
             log(num_uniform / n + num_by_degree d_i^alpha / sum_j d_j^alpha

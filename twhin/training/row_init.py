@@ -7,13 +7,13 @@ import hashlib
 
 import torch
 
-from twhin.training.row_block import RowBlock
+from twhin.checkpoint.table_part import TablePart
 
 _ROWS_PER_DRAW = 65_536
 
 
 def initialize_rows(
-    block: RowBlock,
+    part: TablePart,
     *,
     table: str,
     num_rows: int,
@@ -21,36 +21,36 @@ def initialize_rows(
     init_scale: float,
     seed: int,
 ) -> None:
-    """Fills a block with draws from the normal distribution N(0, init_scale^2).
+    """Fills a part with draws from the normal distribution N(0, init_scale^2).
 
     Rows are drawn in runs of 65,536, each with a generator of its own that
     depends on the seed, the table and the number of the run only. So a row
     starts from the same values wherever the table is cut.
 
     Args:
-      block: The rows to fill.
+      part: The rows to fill.
       table: The name of the table.
       num_rows: The number of rows of the whole table.
       embedding_dim: D, the number of columns of the whole table.
       init_scale: The standard deviation.
       seed: The seed of the run.
     """
-    stop = block.start + block.rows.shape[0]
-    columns = slice(block.column_start, block.column_start + block.rows.shape[1])
+    stop = part.start + part.rows.shape[0]
+    columns = slice(part.column_start, part.column_start + part.rows.shape[1])
 
     def fill(run: int) -> None:
         first = run * _ROWS_PER_DRAW
         last = min(first + _ROWS_PER_DRAW, num_rows)
-        low, high = max(first, block.start), min(last, stop)
+        low, high = max(first, part.start), min(last, stop)
         # A run is drawn whole: the numbers depend on how many are drawn.
         drawn = torch.randn(
             last - first, embedding_dim, generator=_generator(table, run, seed)
         )
-        block.rows[low - block.start : high - block.start] = (
+        part.rows[low - part.start : high - part.start] = (
             drawn[low - first : high - first, columns] * init_scale
         )
 
-    runs = range(block.start // _ROWS_PER_DRAW, -(-stop // _ROWS_PER_DRAW))
+    runs = range(part.start // _ROWS_PER_DRAW, -(-stop // _ROWS_PER_DRAW))
     with concurrent.futures.ThreadPoolExecutor(torch.get_num_threads()) as pool:
         list(pool.map(fill, runs))
 

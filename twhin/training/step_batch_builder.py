@@ -129,7 +129,9 @@ class StepBatchBuilder:
         return [
             (
                 index,
-                slice(None) if order is None else order[bounds[index] : bounds[index + 1]],
+                slice(None)
+                if order is None
+                else order[bounds[index] : bounds[index + 1]],
             )
             for index in range(len(self._pairs))
             if counts[index + 1]
@@ -243,9 +245,7 @@ class StepBatchBuilder:
                 assert self._known_edges is not None
                 return masked_pairs.find_all_in_train(seen, self._known_edges)
 
-    def _log_q(
-        self, entity_type: str, rows: NDArray[np.int64]
-    ) -> torch.Tensor | None:
+    def _log_q(self, entity_type: str, rows: NDArray[np.int64]) -> torch.Tensor | None:
         if not self._settings.logq_correction:
             return None
         return torch.from_numpy(self._sampler.log_q(entity_type, rows))

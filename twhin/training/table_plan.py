@@ -2,17 +2,23 @@
 
 """Which rank holds what of which table: torchrec's planner, and its bounds."""
 
-from collections.abc import Mapping, Sequence
 import os
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.distributed as dist
 from torchrec.distributed.embedding import EmbeddingCollectionSharder
+from torchrec.distributed.embedding_types import EmbeddingComputeKernel
 from torchrec.distributed.planner import EmbeddingShardingPlanner
+from torchrec.distributed.planner.storage_reservations import (
+    FixedPercentageStorageReservation,
+)
 from torchrec.distributed.planner.types import (
     HardwareConfig,
     KernelConfig,
     ParameterConstraints,
+    PlannerError,
+    PlannerErrorType,
     Topology,
     TopologyFactory,
     TrainerConfig,
@@ -20,13 +26,20 @@ from torchrec.distributed.planner.types import (
 from torchrec.distributed.types import ShardingPlan
 from torchrec.modules.embedding_modules import EmbeddingCollection
 
-from twhin.config.settings import Dtype, OptimizerKind, Sharding, Table
+from twhin.config.settings import Placement, Table
 from twhin.errors import ConfigError
 from twhin.graph.schema import GraphSchema
+from twhin.training.table_rules import bytes_per_row
 
-_DTYPE_BYTES = {Dtype.FLOAT32: 4, Dtype.FLOAT16: 2}
-# fbgemm reads rows in vectors of four elements.
-_COLUMN_MULTIPLE = 4
+_COMPUTE_KERNELS = {
+    Placement.DEVICE: EmbeddingComputeKernel.FUSED,
+    Placement.UVM: EmbeddingComputeKernel.FUSED_UVM,
+    Placement.UVM_CACHING: EmbeddingComputeKernel.FUSED_UVM_CACHING,
+}
+
+
+# What the planner leaves of the memory to everything else.
+_RESERVED_SHARE = 0.1
 
 
 def make_plan(
@@ -50,35 +63,35 @@ def make_plan(
       The plan, equal on all ranks.
 
     Raises:
-      ConfigError: A table cannot be divided as its settings say.
+      ConfigError: The tables do not fit into the memory of the ranks.
     """
     world_size = dist.get_world_size()
     constraints = {}
     for name, table in tables.items():
-        _check_columns(name, table, embedding_dim, world_size)
         constraints[name] = ParameterConstraints(
             sharding_types=[table.sharding.value],
-            compute_kernels=["fused"],
+            compute_kernels=[_COMPUTE_KERNELS[table.placement].value],
             min_partition=embedding_dim // world_size,
+            stochastic_rounding=table.stochastic_rounding,
         )
     planner = EmbeddingShardingPlanner(
-        topology=_topology(device, world_size), constraints=constraints
+        topology=_topology(device, world_size),
+        constraints=constraints,
+        storage_reservation=FixedPercentageStorageReservation(_RESERVED_SHARE),
     )
-    plan: ShardingPlan = planner.collective_plan(
-        collection, [sharder], dist.group.WORLD
-    )
+    try:
+        plan: ShardingPlan = planner.collective_plan(
+            collection, [sharder], dist.group.WORLD
+        )
+    except PlannerError as error:
+        if error.error_type is not PlannerErrorType.INSUFFICIENT_STORAGE:
+            raise
+        raise ConfigError(
+            "graph.entity_types: the tables do not fit into the memory of"
+            f" {world_size} ranks; allowed: fewer or shorter rows, 'float16' rows, or"
+            " an optimizer with less state"
+        ) from error
     return plan
-
-
-def table_bytes(num_rows: int, embedding_dim: int, table: Table) -> int:
-    """Returns the bytes of a whole table and of its optimizer's state."""
-    state = {
-        OptimizerKind.SGD: 0,
-        OptimizerKind.ROWWISE_ADAGRAD: 4,
-        OptimizerKind.ADAGRAD: 4 * embedding_dim,
-        OptimizerKind.ADAM: 8 * embedding_dim,
-    }[table.optimizer]
-    return num_rows * (embedding_dim * _DTYPE_BYTES[table.dtype] + state)
 
 
 def describe_plan(
@@ -88,35 +101,16 @@ def describe_plan(
     lines, total = [], 0
     for entity_type in schema.entity_types:
         table = tables[entity_type.name]
-        size = table_bytes(entity_type.num_entities, embedding_dim, table)
+        size = entity_type.num_entities * bytes_per_row(table, embedding_dim)
         total += size
         lines.append(
             f"table={entity_type.name} rows={entity_type.num_entities}"
             f" dim={embedding_dim} dtype={table.dtype} optimizer={table.optimizer}"
-            f" sharding={table.sharding} size_mib={size / 2**20:.1f}"
+            f" kernel={table.kernel} sharding={table.sharding}"
+            f" placement={table.placement} size_mib={size / 2**20:.1f}"
         )
     lines.append(f"tables={len(lines)} size_mib={total / 2**20:.1f}")
     return lines
-
-
-def _check_columns(
-    name: str, table: Table, embedding_dim: int, world_size: int
-) -> None:
-    """Raises ConfigError where a table cannot be divided by columns."""
-    if table.sharding is not Sharding.COLUMN_WISE:
-        return
-    where = f"graph.entity_types[{name!r}].table"
-    if table.optimizer is OptimizerKind.ROWWISE_ADAGRAD:
-        raise ConfigError(
-            f"{where}.sharding: 'column_wise' cannot go with the optimizer"
-            f" 'rowwise_adagrad', whose state belongs to whole rows;"
-            f" choose 'adagrad' or 'row_wise'"
-        )
-    if embedding_dim % (world_size * _COLUMN_MULTIPLE):
-        raise ConfigError(
-            f"{where}.sharding: 'column_wise' divides {embedding_dim!r} columns by"
-            f" {world_size!r} ranks; each rank needs a multiple of {_COLUMN_MULTIPLE}"
-        )
 
 
 def _topology(device: torch.device, world_size: int) -> Topology:

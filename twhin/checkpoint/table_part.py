@@ -9,7 +9,7 @@ from torch import Tensor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RowBlock:
+class TablePart:
     """Contiguous rows of one table, as views: writing to them changes the table.
 
     Attributes:

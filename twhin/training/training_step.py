@@ -1,0 +1,149 @@
+# Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
+
+"""One step: look rows up, compute the loss, update tables and relations."""
+
+import contextlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from twhin.config.settings import Precision, Projection, TrainConfig
+from twhin.errors import TrainingError
+from twhin.graph import random_bits
+from twhin.model.edge_loss import EdgeLoss, edge_loss
+from twhin.model.fused_edge_loss import fused_edge_loss, is_fused
+from twhin.model.relation_model import RelationModel
+from twhin.training.entity_tables import EntityTables
+from twhin.training.job import Job
+from twhin.training.relation_optimizer import RelationOptimizer
+from twhin.training.step_batch import StepBatch
+
+# Distinguishes dropout from other draws of the same seed.
+_DROPOUT = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepTotals:
+    """Sums of a step over all ranks.
+
+    Attributes:
+      lhs_loss: The loss of ranking the lhs.
+      rhs_loss: The loss of ranking the rhs.
+      num_edges: The edges.
+      is_stopped: Whether a rank was asked to stop.
+    """
+
+    lhs_loss: float
+    rhs_loss: float
+    num_edges: int
+    is_stopped: bool
+
+
+class TrainingStep:
+    """Applies steps to the tables and the relation model of a job."""
+
+    def __init__(
+        self,
+        *,
+        settings: TrainConfig,
+        tables: EntityTables,
+        model: RelationModel,
+        relation_optimizer: RelationOptimizer,
+        job: Job,
+    ) -> None:
+        """Chooses the fused loss where it serves the settings.
+
+        Args:
+          settings: The objective, dropout, projection and precision.
+          tables: The embeddings.
+          model: The relations, on the job's device.
+          relation_optimizer: Updates `model`.
+          job: The ranks.
+        """
+        self._settings = settings
+        self._tables = tables
+        self._model = model
+        self._relation_optimizer = relation_optimizer
+        self._job = job
+        self._is_fused = is_fused(settings.model.comparator, settings.loss)
+        self._is_projected = settings.model.projection is not Projection.NONE
+        if self._is_projected:
+            tables.record_touched_rows()
+        if settings.training.precision is Precision.TF32:
+            torch.backends.cuda.matmul.allow_tf32 = True
+
+    def run(
+        self, batch: StepBatch, *, step: int, factor: float, should_stop: bool
+    ) -> StepTotals:
+        """Takes a step; a collective.
+
+        Args:
+          batch: This rank's edges, on the job's device.
+          step: The number of the step.
+          factor: On all learning rates.
+          should_stop: Whether this rank was asked to stop after the step.
+
+        Raises:
+          TrainingError: The loss is not finite; nothing has been updated.
+        """
+        rows = self._tables.lookup(batch.rows)
+        loss = self._loss(self._drop_out(rows, step), batch)
+        totals = self._sum(loss, batch, should_stop, step)
+        self._tables.set_learning_rate_factor(factor)
+        torch.autograd.backward(loss.total)
+        self._tables.step()
+        self._relation_optimizer.step(factor)
+        if self._is_projected:
+            self._tables.project(self._settings.model.projection)
+        return totals
+
+    def _loss(self, rows: Mapping[str, Tensor], batch: StepBatch) -> EdgeLoss:
+        precision = self._settings.training.precision
+        settings = self._settings.loss
+        if self._is_fused:
+            return fused_edge_loss(rows, batch.groups, self._model, settings, precision)
+        rounded: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
+        if precision is Precision.BFLOAT16:
+            rounded = torch.autocast(self._job.device.type, torch.bfloat16)
+        with rounded:
+            return edge_loss(rows, batch.groups, self._model, settings)
+
+    def _drop_out(self, rows: Mapping[str, Tensor], step: int) -> Mapping[str, Tensor]:
+        """Zeroes elements with the probability p and scales others by 1 / (1 - p)."""
+        probability = self._settings.model.dropout
+        if not probability:
+            return rows
+        key = random_bits.stream_key(
+            self._settings.training.seed, _DROPOUT, step, self._job.rank
+        )
+        generator = torch.Generator(self._job.device).manual_seed(key >> 1)
+        dropped = {}
+        for name, table in rows.items():
+            draws = torch.rand(
+                table.shape, generator=generator, device=self._job.device
+            )
+            dropped[name] = table * (draws >= probability) / (1.0 - probability)
+        return dropped
+
+    def _sum(
+        self, loss: EdgeLoss, batch: StepBatch, should_stop: bool, step: int
+    ) -> StepTotals:
+        """Adds up the ranks' losses; all of them see what one of them sees."""
+        parts = torch.stack([loss.total.detach(), loss.lhs, loss.rhs]).double().cpu()
+        counts = torch.tensor([batch.num_edges, should_stop], dtype=torch.float64)
+        sums = self._job.sum_over_ranks(torch.cat([parts, counts])).tolist()
+        if not math.isfinite(sums[0]):
+            raise TrainingError(
+                f"step {step}: the loss is {sums[0]}; allowed: finite losses; the tables"
+                " are as the step before left them; try a smaller learning rate, or"
+                " training.max_gradient_norm"
+            )
+        return StepTotals(
+            lhs_loss=sums[1],
+            rhs_loss=sums[2],
+            num_edges=int(sums[3]),
+            is_stopped=sums[4] > 0,
+        )
