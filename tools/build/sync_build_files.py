@@ -6,8 +6,9 @@
     python tools/build/sync_build_files.py twhin/graph rewrites one package's
     python tools/build/sync_build_files.py --check     lists those that differ
 
-For each .py file there is one py_library, or a pytest_test for NAME_test.py, with
-the dependencies that the file imports, and with the visibility of the packages
+For each .py file there is one py_library, or a pytest_test for NAME_test.py, or a
+py_binary where the file runs as a program (`if __name__ == "__main__"`), with the
+dependencies that the file imports, and with the visibility of the packages
 that import it. A comment `# build: needs //label` in a file adds what no import
 shows. Other attributes, other rules and comments stay as they were written.
 """
@@ -30,6 +31,8 @@ _TREES = ("tests", "tools", "twhin")
 _GENERATED = "twhin.v1"
 _NEEDS = re.compile(r"^# build: needs (\S+)$", re.MULTILINE)
 _LOAD = 'load("//tools/build:pytest_test.bzl", "pytest_test")'
+_KINDS = ("py_binary", "py_library", "pytest_test")
+_MAIN_GUARD = 'if __name__ == "__main__":'
 _HAND_WRITTEN = {"tools/proto/protoc.py", "tools/testing/pytest_main.py"}
 
 
@@ -116,35 +119,30 @@ def new_text(
     """Returns the BUILD file of a package."""
     target = root / package / "BUILD.bazel"
     statements = build_file.parse(target.read_text()) if target.is_file() else []
-    names = {path.stem for path in files}
-    old = {s.name: s for s in statements if s.kind in ("py_library", "pytest_test")}
-    kept = [s for s in statements if s.name not in old]
+    old = {s.name: s for s in statements if s.kind in _KINDS}
+    kept = [
+        s
+        for s in statements
+        if s.name not in old or f"{package}/{s.name}.py" in _HAND_WRITTEN
+    ]
     rules = []
     for path in sorted(files, key=lambda p: (p.stem.removesuffix("_test"), p.stem)):
-        kind = "pytest_test" if path.stem.endswith("_test") else "py_library"
+        kind = _kind_of(root / path)
         rule = old.get(path.stem, Statement("", "", kind, {"name": f'"{path.stem}"'}))
         rule.kind = kind
         rule.attributes["srcs"] = list_literal([path.name])
         if kind == "pytest_test":
             rule.attributes.setdefault("size", '"small"')
         _set_list(rule, "deps", _shorten(needs[path], package))
-        if kind == "py_library" and "public" not in rule.attributes.get(
+        if kind == "py_binary":
+            rule.attributes["visibility"] = '["//visibility:public"]'
+        elif kind == "py_library" and "public" not in rule.attributes.get(
             "visibility", ""
         ):
             packages = {str(user.parent) for user in users[label_of(path)]}
             visible = {f"//{p}:__pkg__" for p in packages - {str(package)}}
             _set_list(rule, "visibility", sorted(visible, key=label_key))
         rules.append(rule)
-    for rule in kept:
-        source = rule.attributes.get("main", rule.attributes.get("srcs", ""))
-        if rule.kind == "py_binary" and (match := re.search(r'"([^"]+)\.py"', source)):
-            file = package / (match[1].replace(":", "/") + ".py")
-            if (
-                str(file) not in _HAND_WRITTEN
-                and (root / file).is_file()
-                and match[1] not in names
-            ):
-                _set_list(rule, "deps", _shorten({label_of(file)}, package))
     loads = [s for s in kept if s.text.startswith("load(")]
     others = [s for s in kept if s not in loads]
     if any(r.kind == "pytest_test" for r in rules) and not any(
@@ -155,6 +153,12 @@ def new_text(
     return build_file.render(
         [*loads, *head, *(s for s in others if s not in head), *rules]
     )
+
+
+def _kind_of(file: Path) -> str:
+    if file.stem.endswith("_test"):
+        return "pytest_test"
+    return "py_binary" if _MAIN_GUARD in file.read_text() else "py_library"
 
 
 def _shorten(labels: set[str], package: Path) -> list[str]:

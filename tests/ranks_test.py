@@ -1,0 +1,67 @@
+# Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
+
+"""Runs of several ranks: failures of one, and other numbers of ranks."""
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.train_command import TrainCommand
+
+
+@pytest.fixture(scope="module", name="undisturbed")
+def _undisturbed(tmp_path_factory: pytest.TempPathFactory) -> TrainCommand:
+    command = TrainCommand(tmp_path_factory.mktemp("undisturbed") / "run", num_ranks=2)
+    command.run()
+    return command
+
+
+def test_rank_that_is_killed_starts_again_by_itself(
+    undisturbed: TrainCommand, tmp_path: Path
+) -> None:
+    command = TrainCommand(tmp_path / "run", num_ranks=2)
+    process = command.start()
+    command.wait_for_step(10)
+
+    os.kill(_ranks(process)[-1], signal.SIGKILL)
+    output, _ = process.communicate(timeout=150)
+
+    assert process.returncode == 0, output
+    assert "event=resumed" in output
+    assert command.digest() == undisturbed.digest()
+
+
+@pytest.mark.parametrize("num_ranks", [1, 3])
+def test_checkpoint_of_two_ranks_measures_the_same_on_others(
+    undisturbed: TrainCommand, num_ranks: int
+) -> None:
+    expected = undisturbed.metrics()
+    (undisturbed.folder / "metrics.json").unlink()
+
+    # The run has ended: it is only evaluated again.
+    TrainCommand(undisturbed.folder, num_ranks=num_ranks).run()
+
+    found = undisturbed.metrics()
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name] == (
+            pytest.approx(value, abs=1e-9) if isinstance(value, float) else value
+        )
+
+
+def _ranks(process: subprocess.Popen[str]) -> list[int]:
+    """Returns the processes of a launcher's ranks."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            fields = dict(
+                line.split(":\t", 1) for line in status.read_text().splitlines()
+            )
+        except OSError:
+            continue  # It has ended meanwhile.
+        if int(fields["PPid"]) == process.pid:
+            found.append(int(status.parent.name))
+    return sorted(found)
