@@ -41,25 +41,39 @@ PRINT_CONFIG = flags.DEFINE_boolean(
 )
 
 
-def load_config() -> ResolvedConfig:
+def config_path() -> Path | None:
+    """Returns the configuration file; None for the demonstration."""
+    return None if CONFIG.value is None else Path(CONFIG.value)
+
+
+def load_config(*more_overrides: str) -> ResolvedConfig:
     """Returns the configuration that the flags name.
+
+    Args:
+      *more_overrides: Applied after those of the flags.
 
     Raises:
       ConfigError: It cannot be read or has faults.
     """
-    overrides = list(OVERRIDE.value)
+    overrides = [*OVERRIDE.value, *more_overrides]
     if DATA_ROOT.value is not None:
         overrides.append(f"data.root={json.dumps(DATA_ROOT.value)}")
-    return resolved_config.load_config(_config_path(), overrides)
+    return resolved_config.load_config(config_path(), overrides)
+
+
+def config_flags() -> list[str]:
+    """Returns the flags that name the same configuration to another command."""
+    given = [f"--override={override}" for override in OVERRIDE.value]
+    if CONFIG.value is not None:
+        given.append(f"--config={CONFIG.value}")
+    if DATA_ROOT.value is not None:
+        given.append(f"--data_root={DATA_ROOT.value}")
+    return given
 
 
 def output_dir() -> Path:
     """Returns the absolute path of the run's folder, which may not exist yet."""
     if OUTPUT_DIR.value is not None:
         return Path(OUTPUT_DIR.value).absolute()
-    path = _config_path() or resolved_config.DEMO_CONFIG
+    path = config_path() or resolved_config.DEMO_CONFIG
     return (Path("outputs") / path.stem).absolute()
-
-
-def _config_path() -> Path | None:
-    return None if CONFIG.value is None else Path(CONFIG.value)

@@ -2,6 +2,7 @@
 
 """Faults of a configuration, collected so that all are reported at once."""
 
+import json
 import math
 from collections.abc import Iterable
 
@@ -11,14 +12,17 @@ _MAX_QUOTED = 80
 
 
 def quote(value: object) -> str:
-    """Returns the repr of a user's value, cut to a readable length."""
-    text = repr(value)
+    """Returns a user's value as YAML may have it, cut to a readable length."""
+    if value is None or isinstance(value, bool):
+        text = json.dumps(value)
+    else:
+        text = repr(str(value) if isinstance(value, str) else value)
     return text if len(text) <= _MAX_QUOTED else text[: _MAX_QUOTED - 3] + "..."
 
 
 def names(known: Iterable[str]) -> str:
-    """Returns the quoted names, sorted and joined by commas."""
-    return ", ".join(repr(name) for name in sorted(known))
+    """Returns the quoted names, each once, sorted and joined by commas."""
+    return ", ".join(repr(str(name)) for name in sorted(set(known))) or "none"
 
 
 class Faults:

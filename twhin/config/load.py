@@ -128,7 +128,7 @@ def _integer(value: object, bits: int, where: str, faults: Faults) -> int | None
         return None
     bound = 2 ** (bits - 1)
     if not -bound <= value < bound:
-        faults.add(where, f"{value} has too many digits", f"allowed: {bits} bits")
+        faults.add(where, f"{value} is out of range", f"allowed: [{-bound}, {bound})")
         return None
     return value
 

@@ -11,8 +11,8 @@ from twhin import errors
 from twhin.config import yaml_text
 from twhin.config.faults import quote
 
-_PATH = re.compile(r"\w+(\[\d+\])*(\.\w+(\[\d+\])*)*")
-_STEP = re.compile(r"\w+")
+_PATH = re.compile(r"\w+(\[\d+\])*(\.\w+(\[\d+\])*)*", re.ASCII)
+_STEP = re.compile(r"\w+", re.ASCII)
 
 
 def apply_override(tree: object, assignment: str, descriptor: Descriptor) -> object:

@@ -4,9 +4,12 @@
 
 import dataclasses
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from google.protobuf.descriptor import Descriptor
 
 from twhin import errors
 from twhin.config import load, yaml_text
@@ -18,6 +21,7 @@ from twhin.config.to_settings import to_settings
 from twhin.config.validate import validate
 from twhin.v1 import train_config_pb2
 
+_ROOT_OVERRIDE = re.compile(r"data(\.root)?=")
 DEMO_CONFIG = Path(__file__).parent.parent / "configs" / "demo.yaml"
 
 
@@ -54,15 +58,9 @@ def load_config(
         message has a line for each of them.
     """
     path = DEMO_CONFIG if path is None else path
-    tree = yaml_text.parse(_read(path), str(path))
-    config = train_config_pb2.TrainConfig()
-    for override in overrides:
-        tree = apply_override(tree, override, load.descriptor_of(config))
-    faults = Faults()
-    load.load_message(tree, config, "", faults)
-    faults.raise_if_any()
+    config = _load_message(path, overrides)
     config_folder = path.absolute().parent
-    moved = any(override.startswith("data.root=") for override in overrides)
+    moved = any(_ROOT_OVERRIDE.match(override) for override in overrides)
     resolve(
         config,
         config_folder=str(config_folder),
@@ -75,9 +73,50 @@ def load_config(
     return ResolvedConfig(settings=settings, text=text, digest=digest)
 
 
+def check_overrides(path: Path | None, overrides: Sequence[str]) -> None:
+    """Checks that overrides name fields that exist and have values of their types.
+
+    Whether the values suit each other is not looked at.
+
+    Args:
+      path: As for `load_config`.
+      overrides: As for `load_config`.
+
+    Raises:
+      ConfigError: There are faults; the message has a line for each of them.
+    """
+    _load_message(DEMO_CONFIG if path is None else path, overrides)
+
+
 def to_text(settings: TrainConfig) -> str:
     """Returns the YAML of resolved settings; fields that are None are left out."""
     return yaml_text.dump(_tree(settings))
+
+
+def _load_message(path: Path, overrides: Sequence[str]) -> train_config_pb2.TrainConfig:
+    """Returns the file with the overrides, no default filled in."""
+    tree = yaml_text.parse(_read(path), str(path))
+    config = train_config_pb2.TrainConfig()
+    tree = _apply_overrides(tree, overrides, load.descriptor_of(config))
+    faults = Faults()
+    load.load_message(tree, config, "", faults)
+    faults.raise_if_any()
+    return config
+
+
+def _apply_overrides(
+    tree: object, overrides: Sequence[str], descriptor: Descriptor
+) -> object:
+    """Returns the tree with all overrides; a ConfigError names all the bad ones."""
+    lines = []
+    for override in overrides:
+        try:
+            tree = apply_override(tree, override, descriptor)
+        except errors.ConfigError as err:
+            lines.append(str(err))
+    if lines:
+        raise errors.ConfigError("\n".join(lines))
+    return tree
 
 
 def _read(path: Path) -> str:

@@ -4,18 +4,22 @@
 
 from collections.abc import Mapping
 
-from twhin.config import validate_data, validate_graph, validate_training
-from twhin.config.faults import Faults, names
+from twhin.config import (
+    validate_data,
+    validate_device,
+    validate_evaluation,
+    validate_graph,
+    validate_training,
+    validate_warm_start,
+)
+from twhin.config.faults import Faults, names, quote
 from twhin.config.settings import (
     Comparator,
-    Data,
-    Device,
-    Evaluation,
     LossKind,
     Operator,
-    OptimizerKind,
-    Precision,
-    ScheduleKind,
+    Placement,
+    Projection,
+    Sharding,
     TrainConfig,
 )
 
@@ -46,18 +50,21 @@ def validate(config: TrainConfig) -> None:
     validate_training.check_model(config.model, faults)
     validate_training.check_negatives(config.negatives, faults)
     validate_training.check_loss(config.loss, faults)
-    for where in ("optimizer", "relation_optimizer"):
-        validate_training.check_optimizer(where, getattr(config, where), faults)
+    validate_training.check_optimizer("optimizer", config.optimizer, faults)
+    validate_training.check_relation_optimizer(config.relation_optimizer, faults)
     validate_training.check_schedule(config.schedule, faults)
     validate_training.check_training(config.training, faults)
-    validate_training.check_evaluation(config.evaluation, faults)
     validate_training.check_checkpoint(config.checkpoint, faults)
     validate_training.check_runtime(config.runtime, faults)
+    validate_training.check_export(config.export, faults)
+    validate_evaluation.check_evaluation(config.evaluation, config.graph, faults)
+    validate_evaluation.check_best_metric(config, faults)
+    validate_warm_start.check_warm_start(config.warm_start, config.data, faults)
+    validate_warm_start.check_prior(config.graph, config.warm_start, faults)
+    validate_device.check_device(config, faults)
     _check_operators(config, faults)
     _check_objective(config, faults)
-    _check_device(config, faults)
-    _check_retrieval_relations(config, faults)
-    _check_best_metric(config, faults)
+    _check_projection(config, faults)
     faults.raise_if_any()
 
 
@@ -71,13 +78,13 @@ def _check_operators(config: TrainConfig, faults: Faults) -> None:
         if is_complex and model.embedding_dim % 2:
             faults.add(
                 where,
-                f"{str(operator)!r} halves model.embedding_dim {model.embedding_dim}",
+                f"{quote(operator)} halves model.embedding_dim {model.embedding_dim}",
                 "allowed: an even dimension",
             )
         if not model.reciprocal and operator not in transposed:
             faults.add(
                 where,
-                f"{str(operator)!r} cannot rank the lhs by {str(model.comparator)!r}"
+                f"{quote(operator)} cannot rank the lhs by {quote(model.comparator)}"
                 " without model.reciprocal",
                 f"allowed: reciprocal relations, or {names(transposed)}",
             )
@@ -89,7 +96,7 @@ def _check_objective(config: TrainConfig, faults: Faults) -> None:
         faults.add(
             "loss.kind",
             f"'cosine_contrastive' with model.comparator"
-            f" {str(config.model.comparator)!r}",
+            f" {quote(config.model.comparator)}",
             "allowed: with 'cosine'",
         )
     if config.negatives.num_by_degree and config.data.encoded is not None:
@@ -100,79 +107,21 @@ def _check_objective(config: TrainConfig, faults: Faults) -> None:
         )
 
 
-def _check_device(config: TrainConfig, faults: Faults) -> None:
-    if config.runtime.device is not Device.CPU:
+def _check_projection(config: TrainConfig, faults: Faults) -> None:
+    if config.model.projection is Projection.NONE:
         return
-    on_cpu = names(set(OptimizerKind) - {OptimizerKind.ADAM})
-    if config.optimizer.kind is OptimizerKind.ADAM:
-        faults.add("optimizer.kind", "'adam' on the CPU", f"allowed: {on_cpu}")
-    else:
-        for index, entity_type in enumerate(config.graph.entity_types):
-            if entity_type.table.optimizer is OptimizerKind.ADAM:
-                faults.add(
-                    f"graph.entity_types[{index}].table.optimizer",
-                    "'adam' on the CPU",
-                    f"allowed: {on_cpu}",
-                )
-    if config.training.precision is Precision.TF32:
-        faults.add(
-            "training.precision", "'tf32' on the CPU", "allowed: 'bfloat16', 'float32'"
-        )
-
-
-def _check_retrieval_relations(config: TrainConfig, faults: Faults) -> None:
-    for index, name in enumerate(config.evaluation.retrieval_relations):
-        where = f"evaluation.retrieval_relations[{index}]"
-        validate_graph.check_relation_name(where, name, config.graph, faults)
-
-
-def _check_best_metric(config: TrainConfig, faults: Faults) -> None:
-    evaluation = config.evaluation
-    where = "evaluation.best_metric"
-    if evaluation.best_metric is None:
-        if evaluation.early_stopping_patience > 0:
-            faults.add(where, "missing", "needed by evaluation.early_stopping_patience")
-        if config.schedule.kind is ScheduleKind.PLATEAU:
-            faults.add(where, "missing", "needed by schedule.kind 'plateau'")
-        return
-    metric, slash, relation = evaluation.best_metric.partition("/relation=")
-    known = _metrics(evaluation)
-    if metric not in known:
-        faults.add_unknown(where, "metric", metric, known)
-    if slash:
-        validate_graph.check_relation_name(where, relation, config.graph, faults)
-    if not _has_validation_edges(config.data):
-        faults.add(where, "no validation edges", "allowed: unset")
-    if evaluation.interval_epochs == 0:
-        faults.add(
-            "evaluation.interval_epochs",
-            "0 never measures evaluation.best_metric",
-            "allowed: at least 1",
-        )
-
-
-def _metrics(evaluation: Evaluation) -> list[str]:
-    """Returns the names of the metrics of a split for which larger is better."""
-    known = []
-    if evaluation.link_prediction:
-        ranked = ["mrr", *(f"hits@{cut}" for cut in evaluation.hits_at)]
-        known += [
-            f"link_prediction/{setting}/{name}"
-            for setting in ("raw", "filtered")
-            for name in ranked
-        ]
-    if evaluation.retrieval_relations:
-        known += [
-            f"retrieval/{name}@{cut}"
-            for name in ("recall", "ndcg", "hit_rate")
-            for cut in evaluation.retrieval_at
-        ]
-    return known
-
-
-def _has_validation_edges(data: Data) -> bool:
-    if data.encoded is not None:
-        return bool(data.encoded.valid)
-    if data.raw is not None:
-        return bool(data.raw.valid) or data.raw.holdout.valid_fraction > 0
-    return True
+    projection = f"model.projection {quote(config.model.projection)}"
+    for index, entity_type in enumerate(config.graph.entity_types):
+        where = f"graph.entity_types[{index}].table"
+        if entity_type.table.sharding is Sharding.COLUMN_WISE:
+            faults.add(
+                f"{where}.sharding",
+                f"'column_wise' cuts rows, which {projection} needs whole",
+                "allowed: 'row_wise', 'table_wise'",
+            )
+        if entity_type.table.placement is Placement.UVM_CACHING:
+            faults.add(
+                f"{where}.placement",
+                f"'uvm_caching' keeps rows where {projection} cannot reach them",
+                "allowed: 'device', 'uvm'",
+            )

@@ -2,7 +2,7 @@
 
 """Rules for the sources of edges."""
 
-from twhin.config.faults import Faults, names
+from twhin.config.faults import Faults, names, quote
 from twhin.config.settings import (
     Data,
     DemoGraph,
@@ -68,7 +68,7 @@ def check_encoded(encoded: EncodedEdges, graph: Graph, faults: Faults) -> None:
         for field in (field for field, is_set in cuts.items() if is_set):
             faults.add(
                 f"{where}.{field}",
-                f"{getattr(entity_type, field)!s} cuts a vocabulary",
+                f"{quote(getattr(entity_type, field))} cuts a vocabulary",
                 "allowed: its default, as data.encoded has no vocabulary",
             )
     for index, relation in enumerate(graph.relations):
@@ -110,6 +110,7 @@ def check_source(where: str, source: EdgeSource, graph: Graph, faults: Faults) -
     if not source.paths:
         faults.add(f"{where}.paths", "missing", "allowed: at least one path")
     _check_paths(f"{where}.paths", source.paths, faults)
+    faults.check_range(f"{where}.sampling_rate", source.sampling_rate, "(0, 1]")
     if source.relation is not None:
         if source.rel is not None:
             faults.add(
@@ -128,7 +129,7 @@ def check_source(where: str, source: EdgeSource, graph: Graph, faults: Faults) -
     if source.format not in (FileFormat.CSV, FileFormat.TSV):
         faults.add(
             f"{where}.columns",
-            f"{str(source.format)!r} files name their columns",
+            f"{quote(source.format)} files name their columns",
             "allowed: column names of 'csv' and 'tsv' files only",
         )
     if len(set(source.columns)) < len(source.columns):

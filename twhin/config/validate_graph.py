@@ -5,10 +5,31 @@
 import re
 from collections.abc import Iterable
 
-from twhin.config.faults import Faults, quote
-from twhin.config.settings import EntityType, Graph, Relation, Table
+from twhin.config.faults import Faults, names, quote
+from twhin.config.settings import (
+    Dtype,
+    EntityType,
+    Graph,
+    Kernel,
+    OptimizerKind,
+    Placement,
+    Relation,
+    Sharding,
+    Table,
+)
 
 WILDCARD = "*"
+DENSE_OPTIMIZERS = frozenset(
+    {OptimizerKind.SGD, OptimizerKind.ADAGRAD, OptimizerKind.ADAM}
+)
+"""The update rules that exist for a gradient as large as the parameters."""
+_WHOLE_ROW_OPTIMIZERS = frozenset(
+    {
+        OptimizerKind.ROWWISE_ADAGRAD,
+        OptimizerKind.PARTIAL_ROWWISE_ADAM,
+        OptimizerKind.LAMB,
+    }
+)
 _ENTITY_TYPE_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -60,6 +81,46 @@ def check_entity_type(
 def check_table(where: str, table: Table, faults: Faults) -> None:
     """Checks the settings of one table."""
     faults.check_range(f"{where}.learning_rate", table.learning_rate, "(0, inf)")
+    faults.check_range(f"{where}.l2_to_prior", table.l2_to_prior, "[0, inf)")
+    if table.kernel is Kernel.DENSE:
+        _check_dense_table(where, table, faults)
+    if table.stochastic_rounding and table.dtype is not Dtype.FLOAT16:
+        faults.add(
+            f"{where}.stochastic_rounding",
+            f"true with dtype {quote(table.dtype)}",
+            "allowed: with 'float16'",
+        )
+    if (
+        table.sharding is Sharding.COLUMN_WISE
+        and table.optimizer in _WHOLE_ROW_OPTIMIZERS
+    ):
+        faults.add(
+            f"{where}.sharding",
+            f"'column_wise' cuts rows, which the optimizer {quote(table.optimizer)}"
+            " needs whole",
+            f"allowed: with {names(set(OptimizerKind) - _WHOLE_ROW_OPTIMIZERS)}",
+        )
+
+
+def _check_dense_table(where: str, table: Table, faults: Faults) -> None:
+    if table.optimizer not in DENSE_OPTIMIZERS:
+        faults.add(
+            f"{where}.optimizer",
+            f"{quote(table.optimizer)} with kernel 'dense'",
+            f"allowed: {names(DENSE_OPTIMIZERS)}",
+        )
+    if table.placement is not Placement.DEVICE:
+        faults.add(
+            f"{where}.placement",
+            f"{quote(table.placement)} with kernel 'dense'",
+            "allowed: 'device'",
+        )
+    if table.dtype is not Dtype.FLOAT32:
+        faults.add(
+            f"{where}.dtype",
+            f"{quote(table.dtype)} with kernel 'dense'",
+            "allowed: 'float32'",
+        )
 
 
 def check_relation(
@@ -68,12 +129,12 @@ def check_relation(
     """Checks one relation."""
     if not relation.name:
         faults.add(f"{where}.name", "missing", "allowed: any text, '*' for the rest")
-    known = [entity_type.name for entity_type in graph.entity_types]
+    known = {entity_type.name for entity_type in graph.entity_types} - {""}
     for side in ("lhs", "rhs"):
         entity_type = getattr(relation, side)
         if not entity_type:
             faults.add(f"{where}.{side}", "missing", "allowed: an entity type")
-        elif entity_type not in known:
+        elif known and entity_type not in known:
             faults.add_unknown(f"{where}.{side}", "entity type", entity_type, known)
     faults.check_range(f"{where}.loss_weight", relation.loss_weight, "[0, inf)")
     faults.check_range(f"{where}.sampling_rate", relation.sampling_rate, "(0, 1]")

@@ -1,11 +1,11 @@
 # Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
 
-"""Rules for the model, its objective, its training and its evaluation."""
+"""Rules for the model, its objective, its training and what that leaves."""
 
-from twhin.config.faults import Faults
+from twhin.config.faults import Faults, names, quote
 from twhin.config.settings import (
     Checkpoint,
-    Evaluation,
+    Export,
     Loss,
     LossKind,
     Model,
@@ -15,6 +15,7 @@ from twhin.config.settings import (
     Schedule,
     Training,
 )
+from twhin.config.validate_graph import DENSE_OPTIMIZERS
 
 
 def check_model(model: Model, faults: Faults) -> None:
@@ -53,6 +54,12 @@ def check_negatives(negatives: Negatives, faults: Faults) -> None:
             "nothing to correct",
             "allowed: with 'in_batch' or 'num_by_degree'",
         )
+    if negatives.share_across_ranks and not negatives.in_batch:
+        faults.add(
+            "negatives.share_across_ranks",
+            "nothing to share",
+            "allowed: with 'in_batch'",
+        )
 
 
 def check_loss(loss: Loss, faults: Faults) -> None:
@@ -77,6 +84,19 @@ def check_optimizer(where: str, optimizer: Optimizer, faults: Faults) -> None:
     """Checks an update rule."""
     faults.check_range(f"{where}.learning_rate", optimizer.learning_rate, "(0, inf)")
     faults.check_range(f"{where}.eps", optimizer.eps, "(0, 1)")
+    faults.check_range(f"{where}.beta1", optimizer.beta1, "[0, 1)")
+    faults.check_range(f"{where}.beta2", optimizer.beta2, "[0, 1)")
+
+
+def check_relation_optimizer(optimizer: Optimizer, faults: Faults) -> None:
+    """Checks the update rule of the relation parameters, which are not tables."""
+    check_optimizer("relation_optimizer", optimizer, faults)
+    if optimizer.kind not in DENSE_OPTIMIZERS:
+        faults.add(
+            "relation_optimizer.kind",
+            f"{quote(optimizer.kind)} is for tables",
+            f"allowed: {names(DENSE_OPTIMIZERS)}",
+        )
 
 
 def check_schedule(schedule: Schedule, faults: Faults) -> None:
@@ -102,26 +122,6 @@ def check_training(training: Training, faults: Faults) -> None:
     faults.check_at_least("training.log_interval_steps", training.log_interval_steps, 1)
 
 
-def check_evaluation(evaluation: Evaluation, faults: Faults) -> None:
-    """Checks what is measured."""
-    faults.check_at_least("evaluation.num_candidates", evaluation.num_candidates, 0)
-    faults.check_at_least("evaluation.num_edges", evaluation.num_edges, 0)
-    for field in ("hits_at", "retrieval_at"):
-        cuts = getattr(evaluation, field)
-        for index, cut in enumerate(cuts):
-            faults.check_at_least(f"evaluation.{field}[{index}]", cut, 1)
-        if len(set(cuts)) < len(cuts):
-            faults.add(
-                f"evaluation.{field}",
-                f"a number is repeated in {list(cuts)}",
-                "allowed: each number once",
-            )
-    faults.check_at_least("evaluation.interval_epochs", evaluation.interval_epochs, 0)
-    faults.check_at_least(
-        "evaluation.early_stopping_patience", evaluation.early_stopping_patience, 0
-    )
-
-
 def check_checkpoint(checkpoint: Checkpoint, faults: Faults) -> None:
     """Checks when state is saved."""
     faults.check_at_least("checkpoint.interval_steps", checkpoint.interval_steps, 0)
@@ -132,3 +132,10 @@ def check_runtime(runtime: Runtime, faults: Faults) -> None:
     """Checks device and threads."""
     if runtime.num_threads is not None:
         faults.check_at_least("runtime.num_threads", runtime.num_threads, 1)
+
+
+def check_export(export: Export, faults: Faults) -> None:
+    """Checks the bundle that training leaves."""
+    faults.check_at_least("export.num_shards", export.num_shards, 1)
+    faults.check_range("export.index_recall", export.index_recall, "(0, 1]")
+    faults.check_at_least("export.keep_last", export.keep_last, 1)

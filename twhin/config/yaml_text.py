@@ -7,7 +7,7 @@ PyYAML alone follows YAML 1.1, where `1e-8` is text, `no` is a boolean and
 """
 
 import re
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -27,8 +27,6 @@ _PLAIN_SCALARS = (
 
 class _Loader(yaml.SafeLoader):
     """Reads plain scalars by `_PLAIN_SCALARS` and refuses repeated keys."""
-
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
 
     def construct_mapping(
         self, node: yaml.MappingNode, deep: bool = False
@@ -52,15 +50,14 @@ class _Loader(yaml.SafeLoader):
 class _Dumper(yaml.SafeDumper):
     """Quotes text that `_Loader` would read as something else."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
-
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
         """Indents lists inside mappings."""
         super().increase_indent(flow, False)
 
 
-for _tag, _pattern, _first in _PLAIN_SCALARS:
-    for _class in (_Loader, _Dumper):
+for _class in (_Loader, _Dumper):
+    _class.yaml_implicit_resolvers = {}  # Without those of YAML 1.1.
+    for _tag, _pattern, _first in _PLAIN_SCALARS:
         _class.add_implicit_resolver(
             f"tag:yaml.org,2002:{_tag}",
             re.compile(f"(?:{_pattern.pattern})\\Z"),
@@ -84,6 +81,10 @@ def parse(text: str, where: str) -> object:
         mark = err.problem_mark
         place = f"{where}:{mark.line + 1}:{mark.column + 1}" if mark else where
         raise errors.ConfigError(f"{place}: {err.problem}; YAML is needed") from err
+    except RecursionError as err:
+        raise errors.ConfigError(
+            f"{where}: nested too deeply; a YAML mapping of mappings is needed"
+        ) from err
     except yaml.YAMLError as err:
         reason = " ".join(str(err).split())
         raise errors.ConfigError(f"{where}: {reason}; YAML is needed") from err
