@@ -58,7 +58,8 @@ class SplitManifest:
     Attributes:
       num_edges: Rows of the files.
       num_input_edges: Rows of the sources that were assigned to this split.
-      num_filtered: Rows of this split's sources that their `filter` left out.
+      num_filtered: Rows of this split's sources that their `filter` or
+        `sampling_rate` left out.
       num_duplicates: Rows that were merged into an equal edge.
       num_dropped: Edges left out because an entity has no row: rare entities of
         training edges, unseen entities of held-out edges.

@@ -2,25 +2,22 @@
 
 """A graph that is ready for training: prepared, or encoded by someone else."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import fsspec
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from twhin.config import paths
-from twhin.config.settings import EncodedEdges, TrainConfig
+from twhin.config.settings import EncodedEdges, EntityType, TrainConfig
 from twhin.errors import DataError
+from twhin.graph.edge_files import EdgeFiles
 from twhin.graph.manifest import SPLITS, GraphManifest, load_manifest
 from twhin.graph.prepare.input_files import find_files
 from twhin.graph.schema import EntityTypeSchema, GraphSchema, RelationSchema
-
-_BATCH_ROWS = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +66,10 @@ class PreparedGraph:
     def from_encoded(settings: TrainConfig) -> "PreparedGraph":
         """Opens edges that are encoded already, without a vocabulary.
 
-        The rows of an entity type are those that the configuration says, otherwise
-        the largest index of its edges + 1.
+        Every entity type has as many rows as the configuration says.
 
         Raises:
-          DataError: A path matches no file, or a file cannot be read.
+          DataError: A path matches no file.
         """
         encoded = settings.data.encoded
         if encoded is None:
@@ -83,19 +79,9 @@ class PreparedGraph:
             RelationSchema(name=r.name, lhs=r.lhs, rhs=r.rhs)
             for r in settings.graph.relations
         )
-        sizes = {t.name: t.num_entities for t in settings.graph.entity_types}
-        if None in sizes.values():
-            found = _count_rows([f for each in files.values() for f in each], relations)
-            sizes = {
-                name: found.get(name, 0) if size is None else size
-                for name, size in sizes.items()
-            }
         return PreparedGraph(
             schema=GraphSchema(
-                entity_types=tuple(
-                    EntityTypeSchema(name=name, num_entities=size or 0)
-                    for name, size in sizes.items()
-                ),
+                entity_types=tuple(map(_sized, settings.graph.entity_types)),
                 relations=relations,
             ),
             manifest=None,
@@ -157,12 +143,26 @@ class PreparedGraph:
         return degrees
 
     def _count_degrees(self, entity_type: str, degrees: npt.NDArray[np.int64]) -> None:
-        for file in self.files["train"]:
-            for batch in _read_batches(file):
-                for side, rows in _rows_by_type(batch, self.schema.relations, file):
-                    if side == entity_type:
-                        _check_bound(file, entity_type, rows, len(degrees))
-                        degrees += np.bincount(rows, minlength=len(degrees))
+        sides = {
+            side: np.array(
+                [getattr(r, side) == entity_type for r in self.schema.relations]
+            )
+            for side in ("lhs", "rhs")
+        }
+        files = EdgeFiles(self.files["train"], self.schema)
+        for row_group in files.row_groups:
+            columns = files.read(row_group)
+            for side, is_of_type in sides.items():
+                rows = getattr(columns, side)[is_of_type[columns.rel]]
+                degrees += np.bincount(rows, minlength=len(degrees))
+
+
+def _sized(entity_type: EntityType) -> EntityTypeSchema:
+    # A configuration with encoded edges and without sizes is not valid.
+    assert entity_type.num_entities is not None
+    return EntityTypeSchema(
+        name=entity_type.name, num_entities=entity_type.num_entities
+    )
 
 
 def _check_size(path: Path, size_bytes: int) -> None:
@@ -190,67 +190,3 @@ def _encoded_files(encoded: EncodedEdges, root: str) -> dict[str, tuple[str, ...
         )
         for split in SPLITS
     }
-
-
-def _count_rows(
-    files: list[str], relations: tuple[RelationSchema, ...]
-) -> dict[str, int]:
-    """Returns the largest index + 1 of each entity type."""
-    sizes: dict[str, int] = {}
-    for file in files:
-        for batch in _read_batches(file):
-            for name, rows in _rows_by_type(batch, relations, file):
-                if len(rows):
-                    sizes[name] = max(sizes.get(name, 0), int(rows.max()) + 1)
-    return sizes
-
-
-def _rows_by_type(
-    batch: pa.RecordBatch, relations: tuple[RelationSchema, ...], file: str
-) -> list[tuple[str, npt.NDArray[np.int64]]]:
-    """Returns the indices of each relation and side of a batch, with their type."""
-    rel = _to_numpy(batch, "rel", file)
-    found = []
-    for index in np.unique(rel):
-        if not 0 <= index < len(relations):
-            raise DataError(
-                f"{file}: column 'rel' has the value {int(index)}; allowed: 0 to"
-                f" {len(relations) - 1}"
-            )
-        is_relation = rel == index
-        relation = relations[index]
-        found.append((relation.lhs, _to_numpy(batch, "lhs", file)[is_relation]))
-        found.append((relation.rhs, _to_numpy(batch, "rhs", file)[is_relation]))
-    return found
-
-
-def _to_numpy(batch: pa.RecordBatch, column: str, file: str) -> npt.NDArray[np.int64]:
-    values = batch.column(column)
-    if values.null_count:
-        raise DataError(f"{file}: column {column!r} has a null; allowed: no null")
-    array: npt.NDArray[np.int64] = pc.cast(values, pa.int64()).to_numpy()
-    return array
-
-
-def _check_bound(
-    file: str, entity_type: str, rows: npt.NDArray[np.int64], bound: int
-) -> None:
-    if len(rows) and (int(rows.min()) < 0 or int(rows.max()) >= bound):
-        wrong = int(rows.min()) if int(rows.min()) < 0 else int(rows.max())
-        raise DataError(
-            f"{file}: index {wrong} of entity type {entity_type!r}; allowed: 0 to"
-            f" {bound - 1}"
-        )
-
-
-def _read_batches(file: str) -> Iterator[pa.RecordBatch]:
-    try:
-        with fsspec.open(file, "rb") as stream:
-            yield from pq.ParquetFile(stream).iter_batches(
-                _BATCH_ROWS, columns=["lhs", "rel", "rhs"]
-            )
-    except (OSError, KeyError, pa.ArrowException) as error:
-        raise DataError(
-            f"{file}: cannot be read ({error}); allowed: parquet with the columns 'lhs',"
-            " 'rel', 'rhs'"
-        ) from error

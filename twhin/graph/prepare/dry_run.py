@@ -204,6 +204,8 @@ def row_bytes(entity_type: EntityType, dim: int) -> int:
         OptimizerKind.ROWWISE_ADAGRAD: 4,
         OptimizerKind.ADAGRAD: 4 * dim,
         OptimizerKind.ADAM: 8 * dim,
+        OptimizerKind.PARTIAL_ROWWISE_ADAM: 4 * dim + 4,
+        OptimizerKind.LAMB: 8 * dim,
     }
     width = 4 if entity_type.table.dtype is Dtype.FLOAT32 else 2
     return dim * width + state[entity_type.table.optimizer]

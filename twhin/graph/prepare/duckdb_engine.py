@@ -15,16 +15,18 @@ import fsspec
 
 from twhin.config.settings import FileFormat
 from twhin.errors import DataError
-from twhin.graph.prepare import damaged_file, duckdb_sources, edge_shuffle
+from twhin.graph.prepare import (
+    damaged_file,
+    duckdb_sources,
+    edge_shuffle,
+    vocabulary_file,
+)
 from twhin.graph.prepare.engine import Progress
 from twhin.graph.prepare.input_files import RawSource, is_url
 from twhin.graph.prepare.source_columns import SourceColumns
 from twhin.graph.prepare.sql import literal
 
 _POLL_SECS = 0.2
-_VOCABULARY_FORMAT = (
-    "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION zstd, ROW_GROUP_SIZE 262144"
-)
 # Bit-packed deltas: indices take as many bits as they need, and read fast.
 _EDGES_FORMAT = "FORMAT parquet, PARQUET_VERSION v2, COMPRESSION uncompressed"
 
@@ -123,18 +125,15 @@ class DuckDBEngine:
         self, sql: str, *, order_by: str, start: int, limit: int | None, folder: Path
     ) -> int:
         """Sorts, numbers and writes rows of `id, degree`."""
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"part-{len(list(folder.iterdir())):05d}.parquet"
         bound = "" if limit is None else f" LIMIT {limit}"
-        # Without a window, row_number() counts in the order of the sorted input.
-        numbered = (
-            f"SELECT id, row_number() OVER () - 1 + {start} AS index, degree"
-            f" FROM (SELECT * FROM ({sql}) ORDER BY {order_by}{bound})"
-        )
-        num_rows = self._copy(numbered, path, _VOCABULARY_FORMAT, ordered=True)
-        if num_rows == 0:
-            path.unlink()
-        return num_rows
+        query = f"SELECT id, degree FROM ({sql}) ORDER BY {order_by}{bound}"
+        with self._errors(), self._polled():
+            rows = self._connection.sql(query).to_arrow_reader(
+                vocabulary_file.ROW_GROUP_ROWS
+            )
+            return vocabulary_file.write_numbered(
+                rows, start=start, limit=limit, folder=folder
+            )
 
     def write_edges(
         self, sql: str, *, columns: tuple[str, ...], num_edges: int, folder: Path
@@ -202,6 +201,11 @@ class DuckDBEngine:
                 f" {str(self._work.parent)!r}"
             ) from error
         except duckdb.IOException as error:
+            if "No space left on device" in str(error):
+                raise DataError(
+                    f"{self._step}: the disk is full ({_one_line(error)}); allowed: more"
+                    f" space below {str(self._work.parent)!r}"
+                ) from error
             raise DataError(
                 f"{self._step}: a file cannot be read or written"
                 f" ({_one_line(error)}); allowed: complete input files, and free"

@@ -7,6 +7,7 @@ from pathlib import Path
 from twhin.config.settings import FileFormat
 from twhin.graph.prepare import text_files
 from twhin.graph.prepare.input_files import RawSource
+from twhin.graph.prepare.kept_rows import kept_expression
 from twhin.graph.prepare.source_columns import (
     DELIMITERS,
     SourceColumns,
@@ -76,8 +77,7 @@ def _select(source: RawSource, file: str, row_number: str, table: str) -> str:
         f"{_quote(name)} AS {field}"
         for field, name in mapped_columns(source.settings).items()
     ]
-    condition = source.settings.filter
-    kept = "TRUE" if condition is None else f"COALESCE(({condition}), FALSE)"
+    kept = kept_expression(source.settings, _quote)
     columns += [f"{kept} AS kept", f"{file} AS file", f"{row_number} AS row_number"]
     return f"SELECT {', '.join(columns)} FROM {table}"
 

@@ -32,7 +32,7 @@ def write_split(
       relations: The relations of the graph.
       edges: The raw edges.
       vocabularies: By entity type.
-      num_filtered: Rows of the split's sources that their filters left out.
+      num_filtered: Rows of the split's sources that filters and sampling left out.
       output: The folder of the graph.
     """
     engine.begin(f"{split} edges")

@@ -32,7 +32,8 @@ class Engine(Protocol):
         """Makes the view `source.view` over the files of a source.
 
         Its columns: those of `columns.kinds`, with the types of the files (text
-        for text files); `kept`, a boolean, whether the filter holds; `file`, the
+        for text files); `kept`, a boolean, whether filter and sampling
+        keep the row; `file`, the
         path of the row's file; `row_number`, from 0 in its file, null for text.
 
         Raises:

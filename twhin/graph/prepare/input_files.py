@@ -5,6 +5,7 @@
 import glob
 import hashlib
 import os
+from collections.abc import Callable
 from concurrent import futures
 from dataclasses import dataclass
 
@@ -67,15 +68,28 @@ def find_sources(raw: RawEdges, root: str) -> tuple[RawSource, ...]:
     return tuple(sources)
 
 
-def digest_inputs(sources: tuple[RawSource, ...], root: str) -> tuple[InputFile, ...]:
+def digest_inputs(
+    sources: tuple[RawSource, ...],
+    root: str,
+    progress: Callable[[float], None] = lambda fraction: None,
+) -> tuple[InputFile, ...]:
     """Sizes and digests every file once, in the order of the sources.
+
+    Args:
+      sources: The sources.
+      root: `data.root`.
+      progress: Told the share of the files that is done, after each.
 
     Raises:
       DataError: A file cannot be read.
     """
     files = dict.fromkeys(file for source in sources for file in source.files)
+    digested = []
     with futures.ThreadPoolExecutor(max_workers=2) as pool:
-        return tuple(pool.map(lambda file: _digest(file, root), files))
+        for file in pool.map(lambda file: _digest(file, root), files):
+            digested.append(file)
+            progress(len(digested) / len(files))
+    return tuple(digested)
 
 
 def is_url(path: str) -> bool:

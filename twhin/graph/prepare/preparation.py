@@ -100,7 +100,9 @@ def prepare_with(
     progress("inputs", 0.0)
     base = load_base(base_folder(settings, raw))
     sources = input_files.find_sources(raw, settings.data.root)
-    inputs = input_files.digest_inputs(sources, settings.data.root)
+    inputs = input_files.digest_inputs(
+        sources, settings.data.root, lambda fraction: progress("inputs", fraction)
+    )
     digest = _digest(settings, raw, inputs, base)
     if (target / MANIFEST_FILE).exists():
         manifest = _current(target, digest)

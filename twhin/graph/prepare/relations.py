@@ -10,6 +10,7 @@ from twhin.errors import DataError, did_you_mean
 from twhin.graph.prepare import source_survey
 from twhin.graph.prepare.engine import Engine
 from twhin.graph.prepare.source_survey import SourceSurvey
+from twhin.graph.prepare.sql import constant
 from twhin.graph.schema import RelationSchema
 
 WILDCARD = "*"
@@ -116,9 +117,8 @@ def _unknown_relation(
     if survey.source.settings.relation is not None:
         place = f"{survey.source.where}.relation"
     else:
-        escaped = name.replace("'", "''")
         error = source_survey.wrong_value(
-            engine, survey.source, "rel", f"CAST(rel AS STRING) = '{escaped}'"
+            engine, survey.source, "rel", f"CAST(rel AS STRING) = {constant(name)}"
         )
         place = str(error).split(" is ")[0]
     return DataError(

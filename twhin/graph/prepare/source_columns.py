@@ -45,11 +45,13 @@ class SourceColumns:
       kinds: The kind of each mapped column, by "lhs", "rhs", "rel", "weight",
         "timestamp".
       names: All columns of each file, in order.
+      layouts: For each file a text; equal ones mean equal columns of equal types.
       num_rows: Rows of all files; None for text.
     """
 
     kinds: dict[str, ColumnKind]
     names: tuple[tuple[str, ...], ...]
+    layouts: tuple[str, ...]
     num_rows: int | None
 
 
@@ -84,6 +86,7 @@ def read_columns(source: RawSource) -> SourceColumns:
     return SourceColumns(
         kinds=dict.fromkeys(columns, ColumnKind.TEXT),
         names=tuple(all_names),
+        layouts=tuple(map(repr, all_names)),
         num_rows=None,
     )
 
@@ -99,12 +102,12 @@ def _text_names(settings: EdgeSource, file: str) -> tuple[str, ...]:
 def _read_parquet_columns(source: RawSource) -> SourceColumns:
     columns = mapped_columns(source.settings)
     kinds: dict[str, ColumnKind] = {}
-    all_names = []
+    schemas = []
     num_rows = 0
     for file in source.files:
         schema, rows = _read_parquet_schema(file)
         num_rows += rows
-        all_names.append(tuple(schema.names))
+        schemas.append(schema)
         for field, name in columns.items():
             _check_present(file, field, name, schema.names)
             kind = _check_kind(file, field, name, schema.field(name).type)
@@ -115,7 +118,12 @@ def _read_parquet_columns(source: RawSource) -> SourceColumns:
                 )
     if num_rows == 0:
         raise DataError(f"{source.where}: the files have no rows; allowed: edges")
-    return SourceColumns(kinds=kinds, names=tuple(all_names), num_rows=num_rows)
+    return SourceColumns(
+        kinds=kinds,
+        names=tuple(tuple(schema.names) for schema in schemas),
+        layouts=tuple(str(schema.remove_metadata()) for schema in schemas),
+        num_rows=num_rows,
+    )
 
 
 def _read_parquet_schema(file: str) -> tuple[pa.Schema, int]:

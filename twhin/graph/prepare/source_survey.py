@@ -12,6 +12,7 @@ from twhin.graph.prepare.source_columns import (
     SourceColumns,
     mapped_columns,
 )
+from twhin.graph.prepare.sql import constant
 
 MIN_WEIGHT = 1.17549435e-38
 MAX_WEIGHT = 3.4028234e38
@@ -41,7 +42,7 @@ class SourceSurvey:
     Attributes:
       source: The source.
       columns: Its columns.
-      num_filtered: Rows that the filter left out.
+      num_filtered: Rows that filter and sampling left out.
       relations: Counts by relation name, sorted by name.
     """
 
@@ -137,8 +138,7 @@ def wrong_value(
 def _survey_query(engine: Engine, source: RawSource, columns: SourceColumns) -> str:
     name = "CAST(rel AS STRING)"
     if source.settings.relation is not None:
-        escaped = source.settings.relation.replace("'", "''")
-        name = f"'{escaped}'"
+        name = constant(source.settings.relation)
     parts = [f"{name} AS name", "count(*)"]
     for field in ("lhs", "rhs"):
         is_text = columns.kinds[field] is ColumnKind.TEXT

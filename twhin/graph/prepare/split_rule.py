@@ -9,6 +9,7 @@ from twhin.config.settings import Holdout
 from twhin.errors import DataError
 from twhin.graph.manifest import SPLITS
 from twhin.graph.prepare.engine import Engine
+from twhin.graph.prepare.kept_rows import hex_bound
 from twhin.graph.prepare.relations import RELATIONS_VIEW
 from twhin.graph.prepare.sql import union_all
 
@@ -49,8 +50,8 @@ def split_edges(
             "md5(r.name || chr(31) || CAST(e.lhs AS STRING) || chr(31)"
             " || CAST(e.rhs AS STRING))"
         )
-        valid_bound = f"{edge} < '{_hex_bound(holdout.valid_fraction)}'"
-        test_bound = f"{edge} < '{_hex_bound(test_share)}'"
+        valid_bound = f"{edge} < '{hex_bound(holdout.valid_fraction)}'"
+        test_bound = f"{edge} < '{hex_bound(test_share)}'"
         rule = _rule(valid_bound, test_bound, (1, 2))
     parts = []
     for pair, query in training.items():
@@ -71,11 +72,6 @@ def _rule(first: str, second: str, splits: tuple[int, int]) -> str:
         f"CASE WHEN NOT r.held_out THEN 0 WHEN {first} THEN {splits[0]}"
         f" WHEN {second} THEN {splits[1]} ELSE 0 END"
     )
-
-
-def _hex_bound(share: float) -> str:
-    """Returns the hex text below which a share of all md5 texts lies."""
-    return f"{int(share * 2**64):016x}"
 
 
 def _find_time_bounds(

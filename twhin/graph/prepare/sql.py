@@ -6,9 +6,18 @@ from collections.abc import Sequence
 
 
 def literal(text: str) -> str:
-    """Returns a string literal."""
+    """Returns a string literal as DuckDB reads it."""
     escaped = text.replace("'", "''")
     return f"'{escaped}'"
+
+
+def constant(text: str) -> str:
+    """Returns an expression for a string that every engine reads alike.
+
+    Spark takes a doubled quote for two literals, and joins them.
+    """
+    parts = (f"'{part}'" for part in text.split("'"))
+    return f"({' || chr(39) || '.join(parts)})"
 
 
 def values(rows: Sequence[tuple[str | int | bool, ...]], names: str) -> str:
@@ -32,4 +41,4 @@ def _constant(value: str | int | bool) -> str:
         return "TRUE" if value else "FALSE"
     if isinstance(value, int):
         return f"CAST({value} AS BIGINT)"
-    return literal(value)
+    return constant(value)

@@ -85,6 +85,22 @@ def unzip(file: str, folder: Path) -> str:
     return str(target)
 
 
+def decompress(file: str, folder: Path) -> str:
+    """Writes the content of a .gz or .zst file to `folder` and returns its path.
+
+    Raises:
+      DataError: The file is damaged.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{len(list(folder.iterdir()))}-{Path(file).stem}"
+    try:
+        with _open_raw(file) as raw, target.open("wb") as stream:
+            shutil.copyfileobj(_decompress(file, raw), stream, _CHUNK_BYTES)
+    except (OSError, EOFError) as error:
+        raise _unreadable(file, error) from error
+    return str(target)
+
+
 def _only_member(file: str, archive: zipfile.ZipFile) -> str:
     members = [
         name
