@@ -25,6 +25,7 @@ class CheckpointReader:
     three times that.
 
     Attributes:
+      folder: The folder of the checkpoint.
       schema: Entity types and relations.
       embedding_dim: D.
       config_text: The resolved configuration, YAML.
@@ -52,7 +53,7 @@ class CheckpointReader:
             checksum_files.check_files(folder, manifest.files)
         else:
             checksum_files.check_sizes(folder, manifest.files)
-        self._folder = folder
+        self.folder = folder
         self._tensors = StoredTensors(folder)
         self.schema = manifest.schema
         self.embedding_dim = manifest.embedding_dim
@@ -129,7 +130,7 @@ class CheckpointReader:
 
     def _read_rows(self, key: str, start: int, stop: int) -> Tensor:
         if not 0 <= start <= stop:
-            raise CheckpointError(f"{self._folder}: rows {start} to {stop} of {key!r}")
+            raise CheckpointError(f"{self.folder}: rows {start} to {stop} of {key!r}")
         shape = (stop - start, *self._tensors.shape(key)[1:])
         rows = torch.empty(shape, dtype=self._tensors.dtype(key))
         self._tensors.read(key, (start,) + (0,) * (len(shape) - 1), rows)
@@ -155,11 +156,11 @@ class CheckpointReader:
         wanted = {t.name: t.num_entities for t in schema.entity_types}
         if ours != wanted:
             raise CheckpointError(
-                f"{self._folder}: is of the entities {ours}; the graph has {wanted};"
+                f"{self.folder}: is of the entities {ours}; the graph has {wanted};"
                 " warm_start.checkpoint joins different ones"
             )
         raise CheckpointError(
-            f"{self._folder}: is of the relations"
+            f"{self.folder}: is of the relations"
             f" {[r.name for r in self.schema.relations]}; the graph has"
             f" {[r.name for r in schema.relations]}; warm_start.checkpoint joins"
             " different ones"
@@ -173,7 +174,7 @@ class CheckpointReader:
         wanted = {name: list(values.shape) for name, values in state.relations.items()}
         if ours != wanted:
             raise CheckpointError(
-                f"{self._folder}: has the relation parameters {ours}; the model has"
+                f"{self.folder}: has the relation parameters {ours}; the model has"
                 f" {wanted}; allowed: the same operators and embedding_dim"
             )
 
@@ -181,7 +182,7 @@ class CheckpointReader:
         names = self.state_names(entity_type)
         if set(names) != set(part.state):
             raise CheckpointError(
-                f"{self._folder}: the optimizer of {entity_type!r} has the states"
+                f"{self.folder}: the optimizer of {entity_type!r} has the states"
                 f" {sorted(names)}; the table's has {sorted(part.state)}; allowed: the"
                 " same optimizer"
             )
@@ -189,14 +190,14 @@ class CheckpointReader:
         dtype = self._tensors.dtype(key)
         if dtype != part.rows.dtype:
             raise CheckpointError(
-                f"{self._folder}: the table of {entity_type!r} is {dtype}; the model's"
+                f"{self.folder}: the table of {entity_type!r} is {dtype}; the model's"
                 f" is {part.rows.dtype}; allowed: the same dtype"
             )
         for name, values in part.state.items():
             stored = self._tensors.shape(save_planner.state_key(entity_type, name))
             if len(stored) != values.dim():
                 raise CheckpointError(
-                    f"{self._folder}: the state {name!r} of {entity_type!r} has the"
+                    f"{self.folder}: the state {name!r} of {entity_type!r} has the"
                     f" shape {list(stored)}; the table's has {values.dim()} dimensions;"
                     " allowed: the same optimizer"
                 )

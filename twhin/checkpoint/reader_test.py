@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.distributed.checkpoint import state_dict_loader
 
 from twhin.checkpoint import folders
 from twhin.checkpoint.folders import CheckpointChoice
@@ -49,6 +50,17 @@ def test_content_is_read_without_a_process_group(tmp_path: Path) -> None:
         reader.relation_parameters()["translation"], model.relations["translation"]
     )
     assert reader.relation_optimizer()["param_groups"][0]["lr"] == 1e-3
+
+
+def test_torch_reads_the_folder_too(tmp_path: Path) -> None:
+    save_steps(tmp_path, 4)
+    tensors = {"tables/user/weight": torch.empty(11, 8)}
+
+    state_dict_loader.load(
+        tensors, checkpoint_id=folders.find_checkpoint(tmp_path), no_dist=True
+    )
+
+    assert torch.equal(tensors["tables/user/weight"], Model(4).weights["user"])
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from torch.distributed.checkpoint import state_dict_saver
 from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.filesystem import FileSystemWriter
 
-from twhin.checkpoint import folders, publishing, staging
+from twhin.checkpoint import checksum_files, folders, publishing, staging
 from twhin.checkpoint.checksum_files import ChecksumFileSystem
 from twhin.checkpoint.manifest import (
     CONFIG_FILE,
@@ -230,6 +230,8 @@ class CheckpointWriter:
     ) -> None:
         """Adds what the first rank alone writes, and gives the folder its name."""
         aside = publishing.aside_of(target)
+        # Files of a rank that has another file system are not here.
+        checksum_files.check_sizes(aside, files)
         file_system = ChecksumFileSystem()
         _write_text(file_system, aside / CONFIG_FILE, self._config_text)
         manifest = CheckpointManifest(
@@ -249,12 +251,12 @@ class CheckpointWriter:
         publishing.keep_newest(target, self._keep_last)
 
     def _on_first_rank(self, function: Callable[[], None], where: str) -> None:
-        """Calls a function on rank 0; an OSError of it is raised on all ranks."""
+        """Calls a function on rank 0; its failure is raised on all ranks."""
         reason = None
         if self._rank == 0:
             try:
                 function()
-            except OSError as error:
+            except (OSError, CheckpointError) as error:
                 reason = str(error)
         reason = self._gather(reason)[0]
         if reason is not None:
