@@ -48,19 +48,22 @@ class DenseTables:
           group: The ranks that share the rows; None for this process alone.
         """
         self.embedding_dim = embedding_dim
+        self._schema = schema
         self._device = device
         self._group = group
-        world_size = 1 if group is None else group.size()
-        rank = 0 if group is None else group.rank()
         self._blocks: dict[str, DenseBlock] = {}
-        for entity_type in schema.entity_types:
+        self.read(read_rows)
+
+    def read(self, read_rows: Callable[[str, int, int], Tensor]) -> None:
+        """Reads this rank's share of all tables anew; see the constructor."""
+        world_size = 1 if self._group is None else self._group.size()
+        rank = 0 if self._group is None else self._group.rank()
+        for entity_type in self._schema.entity_types:
             num_rows = entity_type.num_entities
             start = num_rows * rank // world_size
             stop = num_rows * (rank + 1) // world_size
-            self._blocks[entity_type.name] = DenseBlock(
-                start=start,
-                rows=read_rows(entity_type.name, start, stop).to(device),
-            )
+            rows = read_rows(entity_type.name, start, stop).to(self._device)
+            self._blocks[entity_type.name] = DenseBlock(start=start, rows=rows)
 
     def lookup(self, rows: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """Returns embeddings; a collective.

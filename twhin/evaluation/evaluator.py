@@ -10,12 +10,14 @@ import torch
 import torch.distributed as dist
 
 from twhin.config.settings import Comparator, Evaluation
-from twhin.evaluation.edges import Edges, concatenate, read_edges
+from twhin.evaluation.edges import concatenate, read_parts, take
 from twhin.evaluation.link_prediction import LinkPrediction
+from twhin.evaluation.mixture_ranker import MixtureRanker
 from twhin.evaluation.ranker import QueryModel, Ranker
 from twhin.evaluation.retrieval import Retrieval
 from twhin.evaluation.sharded_rows import ShardedRows
 from twhin.evaluation.table_blocks import TableBlocks
+from twhin.graph.edge_columns import EdgeColumns
 from twhin.graph.schema import GraphSchema
 
 _SPLITS = ("train", "valid", "test")
@@ -76,6 +78,15 @@ class Evaluator:
             group=group,
         )
         self._ranker = Ranker(model=model, comparator=comparator, rows=rows)
+        self._mixture_ranker: MixtureRanker | None = None
+        if settings.mixture is not None:
+            self._mixture_ranker = MixtureRanker(
+                settings.mixture,
+                model=model,
+                comparator=comparator,
+                rows=rows,
+                seed=seed,
+            )
         self._tasks: dict[tuple[str, int], list[LinkPrediction | Retrieval]] = {}
 
     def evaluate(self, split: str, num_edges: int = 0) -> dict[str, float]:
@@ -98,16 +109,19 @@ class Evaluator:
         return {
             f"{split}/{name}": value
             for task in self._tasks[key]
-            for name, value in task.evaluate(self._ranker).items()
+            for name, value in self._evaluate(task).items()
         }
+
+    def _evaluate(self, task: LinkPrediction | Retrieval) -> dict[str, float]:
+        if isinstance(task, Retrieval):
+            return task.evaluate(self._ranker, self._mixture_ranker)
+        return task.evaluate(self._ranker)
 
     def _make_tasks(
         self, split: str, num_edges: int
     ) -> list[LinkPrediction | Retrieval]:
         schema = self._graph.schema
-        held_out = concatenate(
-            list(read_edges(self._graph.edge_files(split), schema))
-        )
+        held_out = concatenate(list(read_parts(self._graph.edge_files(split), schema)))
         tasks: list[LinkPrediction | Retrieval] = []
         if self._settings.link_prediction and len(held_out):
             tasks.append(
@@ -119,7 +133,7 @@ class Evaluator:
                     hits_at=self._settings.hits_at,
                 )
             )
-        asked = held_out.take(self._is_retrieved()[held_out.rel])
+        asked = take(held_out, self._is_retrieved()[held_out.rel])
         if len(asked):
             tasks.append(
                 Retrieval(
@@ -127,6 +141,7 @@ class Evaluator:
                     schema=schema,
                     earlier_splits=_SPLITS[: _SPLITS.index(split)],
                     retrieval_at=self._settings.retrieval_at,
+                    with_mixture=self._mixture_ranker is not None,
                 )
             )
         if tasks:
@@ -141,22 +156,22 @@ class Evaluator:
     def _read_graph(self, tasks: Sequence[LinkPrediction | Retrieval]) -> None:
         for split in _SPLITS:
             files = self._graph.edge_files(split)
-            for edges in read_edges(files, self._graph.schema):
+            for edges in read_parts(files, self._graph.schema):
                 for task in tasks:
                     task.add(split, edges)
         for task in tasks:
             task.finish()
 
 
-def _draw_edges(edges: Edges, num_edges: int, seed: int) -> Edges:
+def _draw_edges(edges: EdgeColumns, num_edges: int, seed: int) -> EdgeColumns:
     """Returns `num_edges` of the edges, or all of them."""
     if not 0 < num_edges < len(edges):
         return edges
     drawn = np.random.default_rng(seed).choice(len(edges), num_edges, replace=False)
-    return edges.take(np.sort(drawn))
+    return take(edges, np.sort(drawn))
 
 
-def _draw_lists(edges: Edges, num_edges: int, seed: int) -> Edges:
+def _draw_lists(edges: EdgeColumns, num_edges: int, seed: int) -> EdgeColumns:
     """Returns all edges of lists that together have up to `num_edges` edges.
 
     At least one list.
@@ -164,11 +179,9 @@ def _draw_lists(edges: Edges, num_edges: int, seed: int) -> Edges:
     if not 0 < num_edges < len(edges):
         return edges
     keys = np.stack([edges.rel, edges.lhs])
-    _, lists, sizes = np.unique(
-        keys, axis=1, return_inverse=True, return_counts=True
-    )
+    _, lists, sizes = np.unique(keys, axis=1, return_inverse=True, return_counts=True)
     order = np.random.default_rng(seed).permutation(len(sizes))
     num_lists = max(1, int((np.cumsum(sizes[order]) <= num_edges).sum()))
     is_drawn = np.zeros(len(sizes), dtype=np.bool_)
     is_drawn[order[:num_lists]] = True
-    return edges.take(is_drawn[lists.reshape(-1)])
+    return take(edges, is_drawn[lists.reshape(-1)])

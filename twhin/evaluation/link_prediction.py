@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from twhin.evaluation import metrics
 from twhin.evaluation.candidates import Candidates
-from twhin.evaluation.edges import Edges, Integers
+from twhin.evaluation.edges import Integers
 from twhin.evaluation.prepared_ranking import PreparedRanking, PreparedRankingBuilder
 from twhin.evaluation.ranker import Ranker
 from twhin.evaluation.ranking import Ranks, make_ranking, split_by_types
+from twhin.graph.edge_columns import EdgeColumns
 from twhin.graph.schema import GraphSchema
 from twhin.model.side import Side
 
@@ -23,7 +24,7 @@ class LinkPrediction:
     def __init__(
         self,
         *,
-        edges: Edges,
+        edges: EdgeColumns,
         schema: GraphSchema,
         num_candidates: int,
         seed: int,
@@ -61,7 +62,7 @@ class LinkPrediction:
                 self._builders.append(PreparedRankingBuilder(ranking, schema))
         self._prepared: list[PreparedRanking] = []
 
-    def add(self, split: str, edges: Edges) -> None:
+    def add(self, split: str, edges: EdgeColumns) -> None:
         """Adds edges of the graph; all splits are known edges."""
         for builder in self._builders:
             builder.add(edges, train=split == "train", known=True)
@@ -102,7 +103,11 @@ class LinkPrediction:
             yield f"link_prediction/num_edges/relation={relation}", int(count) / 2
 
     def _breakdown(
-        self, name: str, ranks: metrics.Numbers, side: npt.NDArray[np.str_], rel: Integers
+        self,
+        name: str,
+        ranks: metrics.Numbers,
+        side: npt.NDArray[np.str_],
+        rel: Integers,
     ) -> Iterator[tuple[str, float]]:
         """Yields the metrics over all ranks, by side and by relation."""
         yield from self._named(name, "", ranks)

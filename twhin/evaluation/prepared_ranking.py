@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from twhin.evaluation.edges import Edges
+from twhin.evaluation.edges import take
 from twhin.evaluation.known_edges import KnownEdges, KnownEdgesBuilder
 from twhin.evaluation.popularity import Popularity
 from twhin.evaluation.ranking import Ranking, Ranks, known_and_answer
+from twhin.graph.edge_columns import EdgeColumns
 from twhin.graph.schema import GraphSchema
 
 
@@ -49,7 +50,7 @@ class PreparedRankingBuilder:
             candidates=ranking.candidates,
         )
 
-    def add(self, edges: Edges, *, train: bool, known: bool) -> None:
+    def add(self, edges: EdgeColumns, *, train: bool, known: bool) -> None:
         """Adds edges of any relations.
 
         Args:
@@ -59,7 +60,7 @@ class PreparedRankingBuilder:
         """
         if not (train or known):
             return
-        ours = edges.take(self._has_types[edges.rel])
+        ours = take(edges, self._has_types[edges.rel])
         rows, answer = known_and_answer(ours, self._ranking.side)
         if train:
             self._popularity.add(rel=ours.rel, answer=answer)

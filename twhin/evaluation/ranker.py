@@ -87,8 +87,8 @@ class Ranker:
         self._comparison = Comparison(comparator)
         self._rows = rows
         on_cpu = rows.device.type == "cpu"
-        self._tile_edges = 256 * torch.get_num_threads() if on_cpu else 4096
-        self._tile_candidates = 2048 if on_cpu else 16384
+        self.tile_edges = 512 * torch.get_num_threads() if on_cpu else 4096
+        self.tile_candidates = 2048 if on_cpu else 16384
 
     @torch.no_grad()
     def rank(
@@ -105,7 +105,7 @@ class Ranker:
         parts = [np.empty((2, 0), dtype=np.float64)]
         for start in range(0, len(ranking), _CHUNK_EDGES):
             chunk = self._make_chunk(ranking, start, start + _CHUNK_EDGES)
-            for block in self._rows.blocks(ranking.candidates, self._tile_candidates):
+            for block in self._rows.blocks(ranking.candidates, self.tile_candidates):
                 candidates = self._comparison.prepare_candidates(block.rows)
                 for edges in self._tiles(chunk, limit):
                     self._count(chunk, edges, candidates, block.start, known)
@@ -151,10 +151,8 @@ class Ranker:
         if limit is None:
             edges = torch.arange(len(chunk.query), device=chunk.query.device)
         else:
-            (edges,) = torch.nonzero(
-                chunk.counts[1] <= 2 * (limit - 1), as_tuple=True
-            )
-        yield from edges.split(self._tile_edges)
+            (edges,) = torch.nonzero(chunk.counts[1] <= 2 * (limit - 1), as_tuple=True)
+        yield from torch.split(edges, self.tile_edges)
 
     def _count(
         self,
@@ -177,7 +175,7 @@ class Ranker:
         distinct, place = torch.unique_consecutive(query, return_inverse=True)
         scores = self._comparison.scores(chunk.queries[distinct], candidates)
         if len(distinct) < len(edges):
-            scores = scores[place]
+            scores = scores.index_select(0, place)
         num_candidates = len(candidates)
         counts = self._count_all(scores, chunk.lower[edges], chunk.upper[edges])
         chunk.counts[:, edges] += counts

@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from twhin.evaluation.candidates import Candidates
-from twhin.evaluation.edges import Edges, Integers
+from twhin.evaluation.edges import Integers, take
+from twhin.graph.edge_columns import EdgeColumns
 from twhin.graph.schema import GraphSchema
 from twhin.model.side import Side
 
@@ -33,7 +34,7 @@ class Ranks:
 class Ranking:
     """Queries (relation, known entity), and a positive for each held-out edge.
 
-    Edges are in the order of their queries.
+    EdgeColumns are in the order of their queries.
 
     Attributes:
       side: The side that is ranked.
@@ -66,7 +67,7 @@ class Ranking:
 
 
 def make_ranking(
-    *, side: Side, edges: Edges, schema: GraphSchema, candidates: Candidates
+    *, side: Side, edges: EdgeColumns, schema: GraphSchema, candidates: Candidates
 ) -> Ranking:
     """Groups held-out edges by their queries.
 
@@ -94,16 +95,16 @@ def make_ranking(
     )
 
 
-def known_and_answer(edges: Edges, side: Side) -> tuple[Integers, Integers]:
+def known_and_answer(edges: EdgeColumns, side: Side) -> tuple[Integers, Integers]:
     """Returns the rows of the known side and of the ranked side, each [E]."""
     if side is Side.LHS:
         return edges.rhs, edges.lhs
     return edges.lhs, edges.rhs
 
 
-def split_by_types(edges: Edges, schema: GraphSchema) -> list[Edges]:
+def split_by_types(edges: EdgeColumns, schema: GraphSchema) -> list[EdgeColumns]:
     """Returns the edges of each pair of entity types that has any."""
     pairs = [(relation.lhs, relation.rhs) for relation in schema.relations]
     distinct = list(dict.fromkeys(pairs))
     group = np.array([distinct.index(pair) for pair in pairs], np.int64)[edges.rel]
-    return [edges.take(group == number) for number in np.unique(group)]
+    return [take(edges, group == number) for number in np.unique(group)]

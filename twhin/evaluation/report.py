@@ -4,10 +4,13 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 METRICS_FILE = "metrics.json"
+
+# Rankings of the same edges that are not by the model's single vectors.
+_OTHERS = ("popularity", "mixture")
 
 
 def write_metrics(
@@ -37,38 +40,73 @@ def write_metrics(
     aside.replace(path)
 
 
-def format_table(metrics: Mapping[str, float]) -> str:
-    """Returns the overall metrics as a table, the baseline's beside them.
+def format_table(
+    metrics: Mapping[str, float], uncompressed: Mapping[str, float] | None = None
+) -> str:
+    """Returns the overall metrics as a table, other rankings beside the model's.
 
     Metrics of one side or one relation are left out.
+
+    Args:
+      metrics: By flat name.
+      uncompressed: Metrics by the same names, to compare with; `change` is relative
+        to them.
     """
     overall = {name: value for name, value in metrics.items() if "=" not in name}
-    names = [name for name in overall if "/popularity/" not in name]
-    width = max((len(name) for name in names), default=0)
-    lines = [f"{'metric':<{width}}  {'model':>10}  {'popularity':>10}"]
-    for name in names:
-        measure, slash, rest = name.partition("/")
-        task, _, metric = rest.partition("/")
-        baseline = overall.get(f"{measure}{slash}{task}/popularity/{metric}")
-        cells = [overall[name], baseline]
-        if baseline is None and metric.startswith("num_"):
-            lines.append(f"{name:<{width}}  {overall[name]:>10.0f}")
-        else:
-            text = "  ".join(f"{_format(cell):>10}" for cell in cells)
-            lines.append(f"{name:<{width}}  {text}")
-    return "\n".join(lines)
+    before = {} if uncompressed is None else uncompressed
+    heads = ["model", *_OTHERS, "uncompressed", "change"]
+    rows = {
+        name: [
+            _format(name, value),
+            *(_format(name, overall.get(_beside(name, other))) for other in _OTHERS),
+            _format(name, before.get(name)),
+            _format_change(value, before.get(name)),
+        ]
+        for name, value in overall.items()
+        if not any(f"/{other}/" in name for other in _OTHERS)
+    }
+    columns = [
+        [head, *cells]
+        for head, *cells in zip(heads, *rows.values(), strict=True)
+        if any(cells)
+    ]
+    table = zip(*(_justify(each) for each in columns), strict=True)
+    names = ["metric", *rows]
+    width = max(map(len, names))
+    return "\n".join(
+        "  ".join([name.ljust(width), *cells]).rstrip()
+        for name, cells in zip(names, table, strict=True)
+    )
 
 
-def _format(value: float | None) -> str:
+def _beside(name: str, other: str) -> str:
+    """Returns the name of a metric for another ranking of the same edges."""
+    split, task, metric = name.split("/", 2)
+    return f"{split}/{task}/{other}/{metric}"
+
+
+def _justify(cells: Sequence[str]) -> list[str]:
+    width = max(map(len, cells))
+    return [cell.rjust(width) for cell in cells]
+
+
+def _format(name: str, value: float | None) -> str:
     if value is None:
-        return "-"
-    return f"{value:.4f}" if value < 1000 else f"{value:.1f}"
+        return ""
+    if "/num_" in name:
+        return f"{value:.0f}"
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.1f}"
+
+
+def _format_change(value: float, before: float | None) -> str:
+    return f"{value / before - 1:+.2%}" if before else ""
 
 
 def _read_same_model(path: Path, model: Mapping[str, object]) -> dict[str, float]:
     """Returns the content of the file if it is of the same model."""
-    if not path.exists():
+    try:
+        content: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError):
         return {}
-    content: dict[str, float] = json.loads(path.read_text(encoding="utf-8"))
     same = all(content.get(name) == value for name, value in model.items())
     return content if same else {}

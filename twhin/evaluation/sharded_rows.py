@@ -64,9 +64,15 @@ class ShardedRows:
             dist.all_reduce(values, group=self._group)
         return values
 
-    def blocks(
-        self, candidates: Candidates, max_block_rows: int
-    ) -> Iterator[RowBlock]:
+    def all_gather(self, values: Tensor) -> list[Tensor]:
+        """Returns the values of all ranks, which have the same shape."""
+        if self._group is None:
+            return [values]
+        gathered = [torch.empty_like(values) for _ in range(self._group.size())]
+        dist.all_gather(gathered, values, group=self._group)
+        return gathered
+
+    def blocks(self, candidates: Candidates, max_block_rows: int) -> Iterator[RowBlock]:
         """Yields this rank's share of the candidates.
 
         Rows are visited where they lie. A sample, and a table that is divided by
