@@ -22,6 +22,7 @@ import numpy.typing as npt
 from twhin.bundle import id_hash
 from twhin.bundle.id_hash import Int64Array, UInt64Array
 from twhin.bundle.mapped_file import MappedFile
+from twhin.errors import BundleError
 from twhin.v1 import bundle_pb2
 
 # int64 ids as an array or a sequence, or strings, or strings in UTF-8.
@@ -31,6 +32,7 @@ EntityIds: TypeAlias = (
 
 # Up to here a loop over single ids beats the array operations.
 _FEW = 12
+_FEW_STRING_BYTES = 128
 
 
 class IdDirectory:
@@ -56,12 +58,15 @@ class IdDirectory:
         self._buckets = self._map(folder, ids.buckets, np.int64, num_buckets + 1)
         self._bucket_shift = 64 - ids.num_bucket_bits
         self._first_step = 1 << max(ids.max_bucket_rows.bit_length() - 1, 0)
-        self._key_view = memoryview(self._keys)
-        self._bucket_view = memoryview(self._buckets)
+        self._key_view = self._keys.data
+        self._bucket_view = self._buckets.data
         if self.is_string:
             self._offsets = self._map(folder, ids.offsets, np.int64, num_rows + 1)
             num_words = ids.words.size_bytes // 8
             self._words = self._map(folder, ids.words, np.uint64, num_words)
+            self._words_path = folder / ids.words.path
+            num_words = id_hash.MAX_ID_BYTES // 8
+            self._multipliers = id_hash.multipliers(num_words, ids.hash_seed).tolist()
 
     def find(self, ids: EntityIds) -> Int64Array:
         """Returns the row of each id, -1 where the id is unknown.
@@ -93,6 +98,7 @@ class IdDirectory:
 
         Raises:
           IndexError: A row is out of range.
+          BundleError: A stored string is damaged.
         """
         rows = np.asarray(rows, dtype=np.int64)
         if rows.size and (rows.min() < 0 or rows.max() >= self.num_rows):
@@ -138,9 +144,22 @@ class IdDirectory:
     def _find_strings(self, ids: EntityIds) -> Int64Array:
         if not isinstance(ids[0], str | bytes):
             raise TypeError(f"ids: expected strings, got {type(ids[0]).__name__}")
+        if len(ids) <= _FEW:
+            encoded: list[Any] = [i.encode() if isinstance(i, str) else i for i in ids]
+            if sum(map(len, encoded)) <= _FEW_STRING_BYTES:
+                return np.array([self._find_string(i) for i in encoded], np.int64)
         words = id_hash.pack_strings(ids)  # type: ignore[arg-type]
         rows = self._find_keys(id_hash.string_keys(words, self.hash_seed))
         return np.where(self._same_words(rows, words), rows, -1)
+
+    def _find_string(self, entity_id: bytes) -> int:
+        key = id_hash.string_key(entity_id, self._multipliers)
+        row = self._find_key(key)
+        return row if row >= 0 and self._stored_bytes(row) == entity_id else -1
+
+    def _stored_bytes(self, row: int) -> bytes:
+        start, stop = self._offsets[row], self._offsets[row + 1]
+        return self._words[start:stop].tobytes().rstrip(b"\0")
 
     def _find_key(self, key: int) -> int:
         bucket = key >> self._bucket_shift
@@ -167,7 +186,9 @@ class IdDirectory:
         found &= rows < stops
         return np.where(found, rows, -1)
 
-    def _same_words(self, rows: Int64Array, words: UInt64Array) -> npt.NDArray[np.bool_]:
+    def _same_words(
+        self, rows: Int64Array, words: UInt64Array
+    ) -> npt.NDArray[np.bool_]:
         """Returns whether the stored string of each row is that of `words`."""
         found = rows >= 0
         starts = self._offsets.take(rows, mode="clip")
@@ -180,5 +201,7 @@ class IdDirectory:
         return found
 
     def _string(self, row: int) -> str:
-        start, stop = self._offsets[row], self._offsets[row + 1]
-        return self._words[start:stop].tobytes().rstrip(b"\0").decode()
+        try:
+            return self._stored_bytes(row).decode()
+        except UnicodeDecodeError as err:
+            raise BundleError(f"{self._words_path}: is damaged: not UTF-8") from err

@@ -85,19 +85,23 @@ class MappedFile:
         """
         if self._mapping is None:
             return
-        try:
-            self._mapping.madvise(_MADV_POPULATE_READ)
-        except OSError as err:
-            raise BundleError(f"{self.path}: cannot be read: {err.strerror}") from err
-        if lock:
-            self._lock()
-
-    def _lock(self) -> None:
-        address = np.frombuffer(self._mapping or b"", dtype=np.uint8).ctypes.data
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.mlock(ctypes.c_void_p(address), ctypes.c_size_t(self.size_bytes)):
-            reason = os.strerror(ctypes.get_errno())
+        # Not by `mmap.madvise`, which would hold the interpreter lock throughout.
+        if reason := _call("madvise", self._mapping, _MADV_POPULATE_READ):
+            raise BundleError(f"{self.path}: cannot be read: {reason}")
+        if lock and (reason := _call("mlock", self._mapping)):
             raise BundleError(
                 f"{self.path}: {self.size_bytes} bytes cannot be locked in memory: "
                 f"{reason}; raise the limit on locked memory (ulimit -l)"
             )
+
+
+def _call(name: str, mapping: mmap.mmap, *flags: int) -> str | None:
+    """Calls a C function on a whole mapping; returns why it failed, or None."""
+    address = np.frombuffer(mapping, dtype=np.uint8).ctypes.data
+    function = getattr(ctypes.CDLL(None, use_errno=True), name)
+    failed = function(
+        ctypes.c_void_p(address),
+        ctypes.c_size_t(len(mapping)),
+        *map(ctypes.c_int, flags),
+    )
+    return os.strerror(ctypes.get_errno()) if failed else None

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from twhin.bundle import kinds
 from twhin.bundle.id_hash import Int64Array
 from twhin.bundle.mapped_file import MappedFile
 from twhin.bundle.row_format import RowFormat, decode_rows, row_width, storage_dtype
-from twhin.errors import BundleError
 from twhin.v1 import bundle_pb2
 
 
@@ -45,6 +45,7 @@ class MappedTable:
       dim: The number of numbers of a row, D.
       row_format: How rows are stored.
       shards: The loaded shards, ascending, without the empty ones.
+      shard_starts: The first row of every shard, loaded or not, and `num_rows`.
     """
 
     def __init__(
@@ -69,8 +70,10 @@ class MappedTable:
         self.entity_type = table.entity_type
         self.num_rows = table.num_rows
         self.dim = dim
-        name = bundle_pb2.RowFormat.Name(table.row_format)
-        self.row_format = RowFormat(name.removeprefix("ROW_FORMAT_").lower())
+        self.row_format = kinds.from_proto(
+            RowFormat, bundle_pb2.RowFormat, table.row_format, "row_format"
+        )
+        self.shard_starts = (*(s.start_row for s in table.shards), table.num_rows)
         mapped = (_map_shard(folder, table.shards[i], self) for i in shards)
         self.shards = tuple(shard for shard in mapped if shard.stop > shard.start)
         self._starts = np.array([shard.start for shard in self.shards], np.int64)
@@ -154,15 +157,18 @@ class MappedTable:
             out[~held] = 0
         return out
 
-    def blocks(
-        self, block_rows: int
-    ) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-        """Yields all loaded rows in order as (first row, [n, D] float32)."""
+    def blocks(self, block_rows: int) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+        """Yields all loaded rows in order as (first row, [n, D] float32).
+
+        A block may be the mapped rows themselves, and is not to be written.
+        """
         for shard in self.shards:
             for start in range(0, shard.stop - shard.start, block_rows):
-                stored = shard.stored[start : start + block_rows]
-                block = np.empty((len(stored), self.dim), np.float32)
-                decode_rows(stored, self.row_format, block)
+                block = shard.stored[start : start + block_rows]
+                if self.row_format is not RowFormat.FLOAT32:
+                    stored = block
+                    block = np.empty((len(stored), self.dim), np.float32)
+                    decode_rows(stored, self.row_format, block)
                 yield shard.start + start, block
 
     def warm(self, *, lock: bool) -> None:

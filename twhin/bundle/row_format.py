@@ -11,6 +11,7 @@ the smallest number of the row and scale = (largest - smallest) / 255, so that t
 error is at most scale / 2.
 """
 
+import functools
 from enum import StrEnum
 from typing import Any
 
@@ -75,6 +76,10 @@ def decode_rows(
       row_format: The format.
       out: [n, D] float16 or float32; overwritten.
     """
+    if row_format is RowFormat.FLOAT16 and out.dtype == np.float32:
+        # More than twice as fast as numpy's conversion.
+        _float16_values().take(stored.view(np.uint16), out=out, mode="clip")
+        return
     if row_format is not RowFormat.INT8:
         out[:] = stored
         return
@@ -84,3 +89,10 @@ def decode_rows(
     numbers *= scale_offset[:, :1]
     numbers += scale_offset[:, 1:]
     out[:] = numbers
+
+
+@functools.cache
+def _float16_values() -> npt.NDArray[np.float32]:
+    """Returns the number that each of the 65,536 half precision patterns stands for."""
+    patterns = np.arange(1 << 16, dtype=np.uint16)
+    return patterns.view(np.float16).astype(np.float32)
