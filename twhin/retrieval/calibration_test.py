@@ -1,0 +1,90 @@
+# Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
+
+"""Checks that the recall that is measured is the recall that searches have."""
+
+import numpy as np
+import pytest
+
+from twhin.bundle.bundle import Bundle
+from twhin.bundle.bundle_for_test import (
+    RelationForTest,
+    TableForTest,
+    write_bundle_for_test,
+)
+from twhin.bundle.kinds import IndexKind, Operator
+from twhin.retrieval import calibration
+from twhin.retrieval.calibration import Calibration
+from twhin.retrieval.index_for_test import add_index_for_test
+from twhin.retrieval.operators import Query
+from twhin.retrieval.retriever import Retriever
+
+_NUM_LISTS = 32
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    """3,000 vectors with norms that differ, and a relation away from them."""
+    folder = tmp_path_factory.mktemp("bundle")
+    generator = np.random.default_rng(0)
+    vectors = generator.normal(size=(3000, 16)) * generator.lognormal(size=(3000, 1))
+    write_bundle_for_test(
+        folder,
+        {
+            "user": TableForTest(ids=range(3000), vectors=vectors),
+            "empty": TableForTest(ids=[], vectors=np.empty((0, 16))),
+        },
+        [
+            RelationForTest(
+                name="follows",
+                lhs="user",
+                rhs="user",
+                operator=Operator.TRANSLATION,
+                parameters=generator.normal(size=16),
+            ),
+            RelationForTest(name="from_nobody", lhs="empty", rhs="user"),
+        ],
+        num_shards=2,
+    )
+    add_index_for_test(
+        folder, "user", IndexKind.IVF_FP16, num_lists=_NUM_LISTS, num_probes=1
+    )
+    return Bundle.open(folder)
+
+
+def test_chosen_probes_are_the_fewest_that_reach_the_recall(bundle: Bundle) -> None:
+    measured = Calibration(bundle, "user")
+
+    num_probes, recall = measured.choose_num_probes(0.9)
+
+    assert 1 < num_probes < _NUM_LISTS
+    assert recall == measured.recall(num_probes) >= 0.9
+    assert measured.recall(num_probes - 1) < 0.9
+
+
+def test_recall_grows_to_one_with_all_lists(bundle: Bundle) -> None:
+    measured = Calibration(bundle, "user")
+
+    recalls = [measured.recall(n) for n in (1, 4, 16, _NUM_LISTS)]
+
+    assert recalls == sorted(recalls)
+    assert recalls[-1] == 1.0
+    assert measured.choose_num_probes(1.0)[1] == 1.0
+
+
+def test_recall_is_that_of_other_queries_too(bundle: Bundle) -> None:
+    num_probes, recall = Calibration(bundle, "user", seed=1).choose_num_probes(0.9)
+    retriever = Retriever(bundle)
+    rows = np.random.default_rng(9).integers(3000, size=200)
+    query = Query(vectors=bundle.vectors("user", rows))
+
+    found = retriever.search("user", query, 100, num_probes=num_probes).rows
+    truth = retriever.search("user", query, 100, exact=True).rows
+
+    same = [np.isin(a, b).mean() for a, b in zip(found, truth, strict=True)]
+    assert np.mean(same) == pytest.approx(recall, abs=0.05)
+
+
+def test_the_smallest_number_is_found() -> None:
+    for smallest in range(1, 33):
+        assert calibration._smallest(lambda n, s=smallest: n >= s, 32) == smallest  # type: ignore[misc]
+    assert calibration._smallest(lambda n: False, 20) == 20
