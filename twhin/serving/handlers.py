@@ -2,35 +2,41 @@
 
 """What surrounds every method: admission, status codes, metrics, access log."""
 
+import contextlib
 import contextvars
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from concurrent import futures
+from typing import Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from twhin.serving.access import Access
 from twhin.serving.limits import Limits
 from twhin.serving.metrics import ServerMetrics
 from twhin.serving.refusal_error import RefusalError, exhausted
+from twhin.serving.request_threads import RequestThreads
 
 _LOG = logging.getLogger(__name__)
 _ACCESS_LOG = logging.getLogger("twhin.access")
 _ARRIVAL: contextvars.ContextVar[float] = contextvars.ContextVar("arrival")
+NUM_AT_WORK = 2
 
-Request = TypeVar("Request")
 # A method takes a request and returns its answer and the version it came from.
 Method = Callable[[Any], tuple[Any, str]]
 
 
-class MethodHandlers(grpc.GenericRpcHandler):
+class MethodHandlers(grpc.GenericRpcHandler):  # type: ignore[type-arg]
     """The methods of one service, by their names.
 
     gRPC calls `service` when a request arrives, and the handler that it returns
     when a thread is free, in the same `contextvars` context: the difference is
-    the time in the queue.
+    the time in the queue. Requests are parsed here, so that a malformed one gets
+    its proper status, and after admission, so that a late one costs nothing.
     """
 
     def __init__(
@@ -40,6 +46,7 @@ class MethodHandlers(grpc.GenericRpcHandler):
         access: Access,
         limits: Limits,
         metrics: ServerMetrics,
+        threads: RequestThreads,
     ) -> None:
         """Starts without methods.
 
@@ -48,20 +55,29 @@ class MethodHandlers(grpc.GenericRpcHandler):
           access: Decides who may call.
           limits: The bounds on waiting and streams.
           metrics: Counts requests.
+          threads: The server's threads.
         """
         self._prefix = f"/{service_name}/"
         self._access = access
         self._limits = limits
         self._metrics = metrics
-        self._handlers: dict[str, grpc.RpcMethodHandler] = {}
-        self._num_streams = 0
+        self._handlers: dict[str, tuple[Any, Any]] = {}
+        self._threads = threads
+        # Streams have threads of their own, which wait most of the time; one is
+        # left to refuse more.
+        self._stream_threads = futures.ThreadPoolExecutor(limits.max_streams + 1)
+        self._stream_slots = threading.Semaphore(limits.max_streams)
+        self._work_slots = threading.Semaphore(NUM_AT_WORK)
 
-    def service(
-        self, handler_call_details: grpc.HandlerCallDetails
-    ) -> grpc.RpcMethodHandler | None:
-        """Notes the time of arrival and returns the method's handler."""
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
+        """Notes the arrival and returns the method's handler."""
+        entry = self._handlers.get(handler_call_details.method)
+        if entry is None:
+            return None
+        handler, received = entry
         _ARRIVAL.set(time.perf_counter())
-        return self._handlers.get(handler_call_details.method)
+        received.inc()
+        return handler
 
     def add_unary(
         self,
@@ -71,17 +87,24 @@ class MethodHandlers(grpc.GenericRpcHandler):
         permission: str,
         request_type: Any,
         serialize: Callable[[Any], bytes],
+        is_slow: bool = False,
     ) -> None:
-        """Adds a method with one request and one answer."""
+        """Adds a method with one request and one answer.
 
-        def handle(request: Any, context: grpc.ServicerContext) -> Any:
-            return self._answer(name, method, permission, request, context)
-
-        self._handlers[self._prefix + name] = grpc.unary_unary_rpc_method_handler(
-            handle,
-            request_deserializer=request_type.FromString,
-            response_serializer=serialize,
+        Args:
+          name: Its name in the service.
+          method: Answers a request.
+          permission: What a caller needs.
+          request_type: The message class of the request.
+          serialize: Turns the answer into bytes.
+          is_slow: Whether it takes seconds; then it takes no place from others.
+        """
+        slots = contextlib.nullcontext() if is_slow else None
+        answer = self._make_answer(name, method, permission, request_type, slots)
+        handler = grpc.unary_unary_rpc_method_handler(
+            answer, response_serializer=serialize
         )
+        self._add(name, handler)
 
     def add_stream(
         self,
@@ -92,57 +115,80 @@ class MethodHandlers(grpc.GenericRpcHandler):
         request_type: Any,
         serialize: Callable[[Any], bytes],
     ) -> None:
-        """Adds a method that answers each request of a stream in order."""
+        """Adds a method that answers each request of a stream in order.
+
+        A refusal ends the stream.
+        """
+        answer = self._make_answer(name, method, permission, request_type, None)
 
         def handle(
-            requests: Iterator[Any], context: grpc.ServicerContext
+            requests: Iterator[bytes], context: grpc.ServicerContext
         ) -> Iterator[Any]:
-            self._open_stream(context)
+            if not self._stream_slots.acquire(blocking=False):
+                self._metrics.requests.labels(name, "RESOURCE_EXHAUSTED").inc()
+                context.abort(
+                    grpc.StatusCode.RESOURCE_EXHAUSTED,
+                    f"the server has max_streams={self._limits.max_streams} open "
+                    "streams; no more are allowed",
+                )
             try:
                 for request in requests:
                     _ARRIVAL.set(time.perf_counter())
-                    yield self._answer(name, method, permission, request, context)
+                    yield answer(request, context)
             finally:
-                self._num_streams -= 1
+                self._stream_slots.release()
 
-        self._handlers[self._prefix + name] = grpc.stream_stream_rpc_method_handler(
-            handle,
-            request_deserializer=request_type.FromString,
-            response_serializer=serialize,
+        handle.experimental_thread_pool = (  # type: ignore[attr-defined]
+            self._stream_threads
         )
+        handler = grpc.stream_stream_rpc_method_handler(
+            handle, response_serializer=serialize
+        )
+        self._add(name, handler)
 
-    def _open_stream(self, context: grpc.ServicerContext) -> None:
-        if self._num_streams >= self._limits.max_streams:
-            context.abort(
-                grpc.StatusCode.RESOURCE_EXHAUSTED,
-                f"the server has {self._num_streams} open streams; allowed: "
-                f"{self._limits.max_streams}",
-            )
-        self._num_streams += 1
+    def _add(self, name: str, handler: Any) -> None:
+        received = self._metrics.received.labels(name)
+        self._handlers[self._prefix + name] = handler, received
 
-    def _answer(
+    def _make_answer(
         self,
         name: str,
         method: Method,
         permission: str,
-        request: Any,
-        context: grpc.ServicerContext,
-    ) -> Any:
-        arrival = _ARRIVAL.get()
-        version, code, message = "", grpc.StatusCode.OK, ""
-        try:
-            self._admit(arrival, permission, context)
-            answer, version = method(request)
-            return answer
-        except RefusalError as refusal:
-            code, message = refusal.code, refusal.message
-        except Exception:
-            _LOG.exception("event=internal_error method=%s", name)
-            code, message = grpc.StatusCode.INTERNAL, "internal error"
-        finally:
-            self._record(name, code, version, time.perf_counter() - arrival)
-        context.abort(code, message)
-        raise AssertionError("abort raises")
+        request_type: Any,
+        slots: contextlib.AbstractContextManager[Any] | None,
+    ) -> Callable[[bytes, grpc.ServicerContext], Any]:
+        parse = request_type.FromString
+        work_slots = self._work_slots if slots is None else slots
+        answered = self._metrics.requests.labels(name, "OK")
+
+        def answer(request: bytes, context: grpc.ServicerContext) -> Any:
+            self._threads.note_work()
+            arrival = _ARRIVAL.get()
+            try:
+                with work_slots:
+                    self._admit(arrival, permission, context)
+                    response, version = method(parse(request))
+            except RefusalError as refusal:
+                code, message = refusal.code, refusal.message
+            except DecodeError:
+                code = grpc.StatusCode.INVALID_ARGUMENT
+                message = f"request: is no {request_type.__name__} message"
+            except Exception:
+                _LOG.exception("event=internal_error method=%s", name)
+                code, message = grpc.StatusCode.INTERNAL, "internal error"
+            else:
+                answered.inc()
+                secs = time.perf_counter() - arrival
+                self._metrics.observe_latency(name, version, secs)
+                _log_access(name, "OK", version, secs)
+                return response
+            self._metrics.requests.labels(name, code.name).inc()
+            _log_access(name, code.name, "", time.perf_counter() - arrival)
+            context.abort(code, message)
+            raise AssertionError("abort raises")
+
+        return answer
 
     def _admit(
         self, arrival: float, permission: str, context: grpc.ServicerContext
@@ -157,21 +203,17 @@ class MethodHandlers(grpc.GenericRpcHandler):
         if waited > self._limits.max_queue_secs:
             raise exhausted(
                 f"the request waited {waited:.3f} s in the queue; allowed: "
-                f"{self._limits.max_queue_secs} s"
+                f"max_queue_secs={self._limits.max_queue_secs}"
             )
         self._access.check(context.invocation_metadata(), permission)
 
-    def _record(
-        self, name: str, code: grpc.StatusCode, version: str, secs: float
-    ) -> None:
-        self._metrics.requests.labels(name, code.name).inc()
-        if code is grpc.StatusCode.OK:
-            self._metrics.latency.labels(name, version).observe(secs)
-        if _ACCESS_LOG.isEnabledFor(logging.INFO):
-            entry = {
-                "method": name,
-                "code": code.name,
-                "version": version,
-                "secs": round(secs, 6),
-            }
-            _ACCESS_LOG.info("%s", json.dumps(entry))
+
+def _log_access(name: str, code: str, version: str, secs: float) -> None:
+    if _ACCESS_LOG.isEnabledFor(logging.INFO):
+        entry = {
+            "method": name,
+            "code": code,
+            "version": version,
+            "secs": round(secs, 6),
+        }
+        _ACCESS_LOG.info("%s", json.dumps(entry))

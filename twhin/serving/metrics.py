@@ -28,6 +28,14 @@ class ServerMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Registers the metrics."""
+        self.received = Counter(
+            "twhin_requests_received",
+            "Requests that arrived, by method; those of twhin_requests_total are "
+            "answered, the others were refused for the number of requests in work, or "
+            "given up by the caller.",
+            ["method"],
+            registry=registry,
+        )
         self.requests = Counter(
             "twhin_requests",
             "Requests answered, by method and gRPC status.",
@@ -65,6 +73,38 @@ class ServerMetrics:
             registry=registry,
             multiprocess_mode="livemax",
         )
+        self.served_version = Gauge(
+            "twhin_served_version",
+            "The number of the version that a worker serves, the lowest of all.",
+            registry=registry,
+            multiprocess_mode="livemin",
+        )
+        self.refused = Gauge(
+            "twhin_reload_refused",
+            "1 while the current version cannot be served and an older one is.",
+            registry=registry,
+            multiprocess_mode="livemax",
+        )
+        self._row_counters: dict[str, tuple[Counter, Counter]] = {}
+        self._latencies: dict[tuple[str, str], Histogram] = {}
+
+    def observe_latency(self, method: str, version: str, secs: float) -> None:
+        """Notes the time that one answer took."""
+        key = method, version
+        latency = self._latencies.get(key)
+        if latency is None:
+            latency = self._latencies[key] = self.latency.labels(*key)
+        latency.observe(secs)
+
+    def count_rows(self, entity_type: str, num_ids: int, num_missing: int) -> None:
+        """Counts the ids of a request, and those that were not found."""
+        counters = self._row_counters.get(entity_type)
+        if counters is None:
+            counters = self.rows.labels(entity_type), self.misses.labels(entity_type)
+            self._row_counters[entity_type] = counters
+        counters[0].inc(num_ids)
+        if num_missing:
+            counters[1].inc(num_missing)
 
 
 def serve_metrics(folder: Path, host: str, port: int) -> int:

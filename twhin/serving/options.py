@@ -27,6 +27,9 @@ class ServerOptions:
       tls_client_ca: See `tls`.
       poll_secs: The time between two looks for a new version; 0 never looks.
       lock_memory: Whether to lock the bundle's pages in memory.
+      preload: Whether to verify and warm the first version before serving it.
+      drain_notice_secs: The time after a SIGTERM in which requests are still
+        taken while the health service says NOT_SERVING, for balancers to see.
       drain_secs: How long requests may take to end after a SIGTERM.
       access_log: Whether to log every request.
       num_workers: The number of worker processes.
@@ -42,6 +45,8 @@ class ServerOptions:
     tls_client_ca: Path | None = None
     poll_secs: float = 1.0
     lock_memory: bool = False
+    preload: bool = False
+    drain_notice_secs: float = 0.0
     drain_secs: float = 5.0
     access_log: bool = False
     num_workers: int = 1
@@ -57,6 +62,7 @@ class WorkerOptions:
       shared_port: The port that all workers listen on.
       own_port: The port that only this worker listens on.
       core: The processor to stay on, or None.
+      supervisor: The process id of the supervisor.
     """
 
     server: ServerOptions
@@ -64,6 +70,7 @@ class WorkerOptions:
     shared_port: int
     own_port: int
     core: int | None
+    supervisor: int
 
 
 def to_json(options: WorkerOptions) -> str:

@@ -29,7 +29,7 @@ from twhin.serving.options import ServerOptions, WorkerOptions
 )
 def test_options_survive_the_way_to_a_worker(server: ServerOptions) -> None:
     worker = WorkerOptions(
-        server=server, index=1, shared_port=80, own_port=81, core=None
+        server=server, index=1, shared_port=80, own_port=81, core=None, supervisor=7
     )
 
     assert options.from_json(options.to_json(worker)) == worker

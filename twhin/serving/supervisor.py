@@ -7,6 +7,8 @@ touches gRPC. SIGTERM and SIGINT drain and stop all workers; SIGHUP makes them
 look for a new version at once.
 """
 
+# build: needs //twhin/serving:worker
+
 import logging
 import os
 import shutil
@@ -115,6 +117,7 @@ class Supervisor:
                 core=cores[index % len(cores)]
                 if self._server.num_workers > 1
                 else None,
+                supervisor=os.getpid(),
             )
             self._workers.append(
                 _Worker(
@@ -130,6 +133,7 @@ class Supervisor:
             PYTHONPATH=os.pathsep.join(filter(None, sys.path)),
             PROMETHEUS_MULTIPROC_DIR=str(self._metrics_folder),
             OMP_NUM_THREADS="1",
+            OPENBLAS_NUM_THREADS="1",
         )
         process = subprocess.Popen(
             [
@@ -149,11 +153,12 @@ class Supervisor:
     def _watch(self, on_ready: Callable[[], None]) -> int:
         announced = False
         while True:
-            if signal.SIGHUP in self._signals:
-                self._signals.remove(signal.SIGHUP)
-                self._send(signal.SIGHUP)
-            if self._signals:
+            # Signals come at any time: each is taken off the list once.
+            received, self._signals = self._signals, []
+            if signal.SIGTERM in received or signal.SIGINT in received:
                 return 0
+            if received:
+                self._look()
             for worker in self._workers:
                 if not announced and worker.process.poll() == EXIT_UNUSABLE:
                     return EXIT_UNUSABLE
@@ -185,14 +190,18 @@ class Supervisor:
             worker.start_time, worker.restart_time = now, None
             worker.ready = False
 
-    def _send(self, number: int) -> None:
+    def _look(self) -> None:
         for worker in self._workers:
-            if worker.process.poll() is None:
-                worker.process.send_signal(number)
+            # One that starts opens the current version anyway.
+            if worker.ready and worker.process.poll() is None:
+                worker.process.send_signal(signal.SIGHUP)
 
     def _stop_workers(self) -> None:
-        self._send(signal.SIGTERM)
-        deadline = time.monotonic() + self._server.drain_secs + 5.0
+        for worker in self._workers:
+            if worker.process.poll() is None:
+                worker.process.send_signal(signal.SIGTERM)
+        drain_secs = self._server.drain_notice_secs + self._server.drain_secs
+        deadline = time.monotonic() + drain_secs + 5.0
         for worker in self._workers:
             try:
                 worker.process.wait(max(deadline - time.monotonic(), 0.0))
