@@ -2,6 +2,7 @@
 
 """Runs a function on the ranks of a gloo process group, for tests."""
 
+import datetime
 import pickle
 import tempfile
 from collections.abc import Callable
@@ -26,7 +27,7 @@ def run_ranks(
         its own, in which torch.distributed is initialised with gloo.
       world_size: The number of processes.
       *args: Arguments that can be pickled.
-      timeout_secs: Bounds every collective and the whole call.
+      timeout_secs: Bounds the whole call; a collective has half of it.
 
     Returns:
       The results by rank.
@@ -38,7 +39,9 @@ def run_ranks(
         rendezvous = f"file://{Path(folder, 'rendezvous')}"
         with ProcessPoolExecutor(world_size, get_context("spawn")) as pool:
             calls = [
-                pool.submit(_call, rank, world_size, rendezvous, function, args)
+                pool.submit(
+                    _call, rank, world_size, rendezvous, timeout_secs, function, args
+                )
                 for rank in range(world_size)
             ]
             return [pickle.loads(call.result(timeout_secs)) for call in calls]
@@ -48,12 +51,18 @@ def _call(
     rank: int,
     world_size: int,
     rendezvous: str,
+    timeout_secs: float,
     function: Callable[..., Any],
     args: tuple[Any, ...],
 ) -> bytes:
     torch.set_num_threads(1)
     dist.init_process_group(
-        "gloo", init_method=rendezvous, rank=rank, world_size=world_size
+        "gloo",
+        init_method=rendezvous,
+        rank=rank,
+        world_size=world_size,
+        # A rank that waits for one that failed ends, and with it the pool.
+        timeout=datetime.timedelta(seconds=timeout_secs / 2),
     )
     try:
         # Tensors are pickled by value: the sender ends before the receiver reads.

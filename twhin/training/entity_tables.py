@@ -143,7 +143,10 @@ class EntityTables:
             kernel.step()
 
     def set_learning_rate_factor(self, factor: float) -> None:
-        """Sets each table's step size to `factor` times its own."""
+        """Sets each table's step size to `factor` times its own.
+
+        It holds for the lookups that follow: fbgemm takes the step size then.
+        """
         for kernel in self._all_kernels():
             kernel.set_learning_rate(factor * self._tables[kernel.name].learning_rate)
 

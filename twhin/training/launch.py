@@ -59,6 +59,9 @@ def launch(job: Launch, module: str, arguments: Sequence[str]) -> None:
     """
     # Ranks find the same modules, also below Bazel.
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+    # With a shared store, ranks that start again meet the addresses of those that
+    # failed (torch 2.13).
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     options = [
         f"--nproc-per-node={job.nproc_per_node}",
         f"--nnodes={job.nnodes}",

@@ -2,7 +2,8 @@
 
 """Which candidates of an edge are not negatives but known to be right."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,17 @@ class Candidates:
     column: NDArray[np.int64]
 
 
+def concatenate(parts: Sequence[SideEdges]) -> SideEdges:
+    """Returns the edges of several ranks, whose chunks have the same numbers."""
+    return replace(
+        parts[0],
+        chunk=np.concatenate([part.chunk for part in parts]),
+        rel=np.concatenate([part.rel for part in parts]),
+        known=np.concatenate([part.known for part in parts]),
+        sought=np.concatenate([part.sought for part in parts]),
+    )
+
+
 def find_self(edges: SideEdges, candidates: Candidates) -> _Pairs:
     """Returns pairs (edge, column): the candidate is the edge's own entity."""
     edge, candidate = row_join.join(
@@ -66,12 +78,19 @@ def find_self(edges: SideEdges, candidates: Candidates) -> _Pairs:
     return edge, candidates.column[candidate]
 
 
-def find_in_batch(edges: SideEdges, candidates: Candidates) -> _Pairs:
-    """Returns pairs (edge, column): the candidate makes an edge of the same chunk."""
+def find_in_batch(
+    edges: SideEdges, candidates: Candidates, makers: SideEdges
+) -> _Pairs:
+    """Returns pairs (edge, column): the candidate makes an edge of the same chunk.
+
+    Args:
+      edges: The edges that are asked for.
+      candidates: What they are compared with.
+      makers: All edges of the chunks: `edges`, and perhaps those of other ranks.
+    """
     # First whose own entity is a candidate: few. Then who shares their query.
-    maker, column = find_self(edges, candidates)
-    queries = edges.queries()
-    pair, edge = row_join.join(queries[maker], queries)
+    maker, column = find_self(makers, candidates)
+    pair, edge = row_join.join(makers.queries()[maker], edges.queries())
     return _distinct(edge, column[pair])
 
 

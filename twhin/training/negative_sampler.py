@@ -28,6 +28,7 @@ class NegativeSampler:
         num_entities: Mapping[str, int],
         degrees: Mapping[str, NDArray[np.int64]] | None,
         seed: int,
+        num_in_batch: int = 0,
     ) -> None:
         """Sums the probabilities where negatives are drawn by degree.
 
@@ -37,6 +38,8 @@ class NegativeSampler:
           degrees: For each entity type [num_entities] int64, the number of training
             edges of each row; needed by `num_by_degree` and `logq_correction`.
           seed: The seed of the run.
+          num_in_batch: The edges whose entities are negatives of a chunk too; needed
+            by `logq_correction`.
 
         Raises:
           ValueError: The settings need degrees and there are none.
@@ -44,6 +47,7 @@ class NegativeSampler:
         self._settings = settings
         self._num_entities = dict(num_entities)
         self._seed = seed
+        self._num_in_batch = num_in_batch
         self._degrees = dict(degrees or {})
         if (settings.num_by_degree or settings.logq_correction) and degrees is None:
             raise ValueError("num_by_degree and logq_correction need degrees")
@@ -108,9 +112,9 @@ class NegativeSampler:
         """Returns the log of how often an entity is expected among a chunk's candidates.
 
             log(num_uniform / n + num_by_degree d_i^alpha / sum_j d_j^alpha
-                + chunk_size d_i / sum_j d_j)
+                + num_in_batch d_i / sum_j d_j)
 
-        for n entities of degrees d; the last term only with in-batch negatives. All
+        for n entities of degrees d. All
         kinds count for every candidate, whichever kind it was drawn as: the pool is a
         sample of their mixture. The share of an entity among in-batch negatives is
         taken from its degree in the whole graph.
@@ -132,6 +136,8 @@ class NegativeSampler:
         if settings.num_by_degree:
             total = self._cumulative[entity_type][-1]
             expected += settings.num_by_degree * degree**settings.degree_alpha / total
-        if settings.in_batch:
-            expected += settings.chunk_size * degree / self._total_degrees[entity_type]
-        return np.log(expected).astype(np.float32)
+        if self._num_in_batch:
+            share = degree / self._total_degrees[entity_type]
+            expected += self._num_in_batch * share
+        logarithm: NDArray[np.float32] = np.log(expected).astype(np.float32)
+        return logarithm

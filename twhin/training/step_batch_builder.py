@@ -3,21 +3,25 @@
 """Turns a batch of edges into the rows, chunks and negatives of a step."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from numpy.typing import NDArray
+from torch import Tensor
 
-from twhin.config.settings import KnownEdges as MaskKnown
 from twhin.config.settings import Negatives
 from twhin.graph.edge_batch import EdgeBatch
 from twhin.graph.schema import GraphSchema
-from twhin.model.edge_group import EdgeGroup, GroupSide, Segment
-from twhin.training import masked_pairs
+from twhin.model.edge_group import EdgeGroup, GroupSide
+from twhin.model.side import Side
+from twhin.training import chunk_negatives, known_masks, masked_pairs
+from twhin.training.edge_exchange import EdgeExchange, PairEdges
 from twhin.training.known_edges import KnownEdges
+from twhin.training.known_masks import KnownMasks
 from twhin.training.masked_pairs import Candidates, SideEdges
 from twhin.training.negative_sampler import NegativeSampler
+from twhin.training.row_list import RowList
 from twhin.training.step_batch import StepBatch
 
 _LEFT_OUT = -1
@@ -26,7 +30,8 @@ _LEFT_OUT = -1
 class StepBatchBuilder:
     """Groups edges by pair of entity types, and gives each chunk its negatives.
 
-    A result depends on the edges, the step, the seed and the rank only.
+    A result depends on the edges, the step, the seed and the rank only, and on the
+    other ranks' edges where negatives are shared.
     """
 
     def __init__(
@@ -38,6 +43,8 @@ class StepBatchBuilder:
         batch_size: int,
         seed: int,
         rank: int = 0,
+        world_size: int = 1,
+        shared_group: dist.ProcessGroup | None = None,
         degrees: Mapping[str, NDArray[np.int64]] | None = None,
         known_edges: KnownEdges | None = None,
     ) -> None:
@@ -51,17 +58,18 @@ class StepBatchBuilder:
           batch_size: Edges per batch of a rank: chunks are numbered over all ranks.
           seed: The seed of the run.
           rank: This rank.
+          world_size: The number of ranks.
+          shared_group: All ranks, for tensors on the CPU and for nobody but the
+            thread that builds; needed by `share_across_ranks` with several ranks.
           degrees: As `NegativeSampler` needs it.
           known_edges: All training edges; needed to mask them.
 
         Raises:
-          ValueError: The settings need degrees or known edges that are not given.
+          ValueError: The settings need degrees, known edges or a group that are not
+            given.
         """
-        if settings.mask_known is MaskKnown.TRAIN and known_edges is None:
-            raise ValueError("mask_known TRAIN needs known_edges")
-        self._schema = schema
         self._settings = settings
-        self._known_edges = known_edges
+        self._num_relations = len(schema.relations)
         self._first_chunk = rank * -(-batch_size // settings.chunk_size)
         self._loss_weights = np.array(loss_weights, dtype=np.float32)
         self._pairs = list(dict.fromkeys((r.lhs, r.rhs) for r in schema.relations))
@@ -76,15 +84,26 @@ class StepBatchBuilder:
             entity_type.name: entity_type.num_entities
             for entity_type in schema.entity_types
         }
+        self._exchange: EdgeExchange | None = None
+        num_sharing = world_size if settings.share_across_ranks else 1
+        if num_sharing > 1:
+            if shared_group is None:
+                raise ValueError("share_across_ranks needs shared_group")
+            self._exchange = EdgeExchange(shared_group, len(self._pairs))
+        self._masks = KnownMasks(settings.mask_known, known_edges)
         self._sampler = NegativeSampler(
             settings=settings,
             num_entities=self._num_entities,
             degrees=degrees,
             seed=seed,
+            num_in_batch=settings.in_batch * settings.chunk_size * num_sharing,
         )
 
     def build(self, batch: EdgeBatch, step: int) -> StepBatch:
         """Builds the batch of a step.
+
+        With shared negatives it is a collective: every rank calls it for every step,
+        with or without edges.
 
         Args:
           batch: Edges, any number of them.
@@ -94,20 +113,18 @@ class StepBatchBuilder:
         weight = self._loss_weights[rel]
         if batch.weight is not None:
             weight = weight * batch.weight.numpy()
-        rows = _RowList(self._num_entities)
+        places = self._split(rel)
+        parts = [
+            PairEdges(pair=pair, lhs=lhs[edges], rel=rel[edges], rhs=rhs[edges])
+            for pair, edges in places
+        ]
+        others: list[list[PairEdges]] = [[] for _ in self._pairs]
+        if self._exchange is not None:
+            others = self._exchange.gather(parts)
+        rows = RowList(self._num_entities)
         groups = tuple(
-            self._build_group(
-                _GroupEdges(
-                    pair=pair,
-                    lhs=lhs[edges],
-                    rel=rel[edges],
-                    rhs=rhs[edges],
-                    weight=weight[edges],
-                ),
-                step,
-                rows,
-            )
-            for pair, edges in self._split(rel)
+            self._build_group(part, weight[edges], others[part.pair], step, rows)
+            for part, (_, edges) in zip(parts, places, strict=True)
         )
         return StepBatch(
             rows=rows.concatenated(),
@@ -121,9 +138,8 @@ class StepBatchBuilder:
         """Returns the edges of each pair of entity types that has any, in order."""
         pair = self._pair_of_relation[rel]
         counts = np.bincount(pair - _LEFT_OUT, minlength=len(self._pairs) + 1)
-        if counts.max(initial=0) == len(rel):
-            order: NDArray[np.int64] | None = None
-        else:
+        order: NDArray[np.int64] | None = None
+        if counts.max(initial=0) < len(rel):
             order = np.argsort(pair, kind="stable")
         bounds = np.cumsum(counts)
         return [
@@ -138,79 +154,98 @@ class StepBatchBuilder:
         ]
 
     def _build_group(
-        self, edges: "_GroupEdges", step: int, rows: "_RowList"
+        self,
+        edges: PairEdges,
+        weight: NDArray[np.float32],
+        others: Sequence[PairEdges],
+        step: int,
+        rows: RowList,
     ) -> EdgeGroup:
         lhs_type, rhs_type = self._pairs[edges.pair]
+        lhs, rhs = (
+            self._build_side(side, edges, others, step, rows)
+            for side in (Side.LHS, Side.RHS)
+        )
         return EdgeGroup(
             lhs_type=lhs_type,
             rhs_type=rhs_type,
             rel=torch.from_numpy(edges.rel),
-            weight=torch.from_numpy(edges.weight),
+            weight=torch.from_numpy(weight),
             chunk_size=self._settings.chunk_size,
-            lhs=self._build_side("lhs", edges, step, rows),
-            rhs=self._build_side("rhs", edges, step, rows),
+            lhs=lhs,
+            rhs=rhs,
         )
 
     def _build_side(
-        self, side: str, edges: "_GroupEdges", step: int, rows: "_RowList"
+        self,
+        side: Side,
+        edges: PairEdges,
+        others: Sequence[PairEdges],
+        step: int,
+        rows: RowList,
     ) -> GroupSide:
         """Adds a side's rows to the list, and describes them."""
-        settings = self._settings
-        entity_type = self._pairs[edges.pair][side == "rhs"]
+        entity_type = self._pairs[edges.pair][side is Side.RHS]
         seen = self._side_edges(side, edges)
         segment = rows.append(entity_type, seen.sought)
-        if settings.all_entities:
-            masked = self._masked_rows(seen)
+        if self._settings.all_entities:
             return GroupSide(
                 segment=segment,
                 negatives=rows.append_all(entity_type),
                 num_negatives=self._num_entities[entity_type],
                 shared_negatives=True,
-                masked_negatives=_stack(masked),
+                masked_negatives=self._masks.find_all(seen),
                 masked_in_batch=None,
                 log_q=None,
                 negative_log_q=None,
             )
-        negatives = self._sampler.draw(
+        num_chunks = -(-len(edges) // self._settings.chunk_size)
+        drawn = self._sampler.draw(
             entity_type,
             step=step,
-            purpose=2 * edges.pair + (side == "rhs"),
+            purpose=2 * edges.pair + (side is Side.RHS),
             first_chunk=self._first_chunk,
-            num_chunks=int(seen.chunk[-1]) + 1,
+            num_chunks=num_chunks,
         )
+        shared = [self._side_edges(side, other) for other in others]
+        negatives = chunk_negatives.add_shared(
+            drawn, [other.sought for other in shared], self._settings.chunk_size
+        )
+        makers = masked_pairs.concatenate([seen, *shared]) if shared else seen
+        masked = self._masks.find(seen, negatives.candidates(), makers)
+        absent = known_masks.stack(negatives.absent_pairs(seen.chunk))
         return GroupSide(
             segment=segment,
-            negatives=rows.append(entity_type, negatives.reshape(-1)),
-            num_negatives=self._sampler.num_negatives,
+            negatives=rows.append(entity_type, negatives.rows.reshape(-1)),
+            num_negatives=negatives.rows.shape[1],
             shared_negatives=False,
-            masked_negatives=_stack(self._masked(seen, _drawn_candidates(negatives))),
-            masked_in_batch=_stack(self._masked(seen, self._chunk_candidates(seen)))
-            if settings.in_batch
+            masked_negatives=torch.cat((masked, absent), dim=1),
+            masked_in_batch=self._masks.find(seen, self._own_candidates(seen), makers)
+            if self._settings.in_batch
             else None,
             log_q=self._log_q(entity_type, seen.sought),
-            negative_log_q=self._log_q(entity_type, negatives),
+            negative_log_q=self._log_q(entity_type, negatives.rows),
         )
 
-    def _side_edges(self, side: str, edges: "_GroupEdges") -> SideEdges:
-        lhs_type, rhs_type = self._pairs[edges.pair]
-        known, sought = (
-            (edges.rhs, edges.lhs) if side == "lhs" else (edges.lhs, edges.rhs)
-        )
-        known_type, sought_type = (
-            (rhs_type, lhs_type) if side == "lhs" else (lhs_type, rhs_type)
+    def _side_edges(self, side: Side, edges: PairEdges) -> SideEdges:
+        types = self._pairs[edges.pair]
+        known, sought, known_type, sought_type = (
+            (edges.rhs, edges.lhs, types[1], types[0])
+            if side is Side.LHS
+            else (edges.lhs, edges.rhs, types[0], types[1])
         )
         return SideEdges(
             side=side,
-            chunk=np.arange(len(edges.rel)) // self._settings.chunk_size,
+            chunk=np.arange(len(edges)) // self._settings.chunk_size,
             rel=edges.rel,
             known=known,
             sought=sought,
             num_known=self._num_entities[known_type],
             num_sought=self._num_entities[sought_type],
-            num_relations=len(self._schema.relations),
+            num_relations=self._num_relations,
         )
 
-    def _chunk_candidates(self, seen: SideEdges) -> Candidates:
+    def _own_candidates(self, seen: SideEdges) -> Candidates:
         """Returns the entities of each chunk's own edges."""
         position = np.arange(len(seen.sought))
         return Candidates(
@@ -219,94 +254,7 @@ class StepBatchBuilder:
             column=position - seen.chunk * self._settings.chunk_size,
         )
 
-    def _masked(
-        self, seen: SideEdges, candidates: Candidates
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Returns the pairs (edge, column) that are masked."""
-        match self._settings.mask_known:
-            case MaskKnown.SELF:
-                return masked_pairs.find_self(seen, candidates)
-            case MaskKnown.BATCH:
-                return masked_pairs.find_in_batch(seen, candidates)
-            case MaskKnown.TRAIN:
-                assert self._known_edges is not None
-                return masked_pairs.find_in_train(seen, candidates, self._known_edges)
-
-    def _masked_rows(
-        self, seen: SideEdges
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Returns the pairs (edge, row) that are masked among all entities."""
-        match self._settings.mask_known:
-            case MaskKnown.SELF:
-                return masked_pairs.find_all_self(seen)
-            case MaskKnown.BATCH:
-                return masked_pairs.find_all_in_batch(seen)
-            case MaskKnown.TRAIN:
-                assert self._known_edges is not None
-                return masked_pairs.find_all_in_train(seen, self._known_edges)
-
-    def _log_q(self, entity_type: str, rows: NDArray[np.int64]) -> torch.Tensor | None:
+    def _log_q(self, entity_type: str, rows: NDArray[np.int64]) -> Tensor | None:
         if not self._settings.logq_correction:
             return None
         return torch.from_numpy(self._sampler.log_q(entity_type, rows))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _GroupEdges:
-    """The B edges of the pair of entity types with number `pair`; all arrays [B]."""
-
-    pair: int
-    lhs: NDArray[np.int64]
-    rel: NDArray[np.int64]
-    rhs: NDArray[np.int64]
-    weight: NDArray[np.float32]
-
-
-class _RowList:
-    """The rows of each entity type that a step looks up, as they are found."""
-
-    def __init__(self, num_entities: Mapping[str, int]) -> None:
-        self._num_entities = num_entities
-        self._parts: dict[str, list[NDArray[np.int64]]] = {
-            name: [] for name in num_entities
-        }
-        self._lengths = dict.fromkeys(num_entities, 0)
-        self._all: dict[str, Segment] = {}
-
-    def append(self, entity_type: str, rows: NDArray[np.int64]) -> Segment:
-        """Adds rows, and returns where they are."""
-        start = self._lengths[entity_type]
-        self._parts[entity_type].append(rows)
-        self._lengths[entity_type] += len(rows)
-        return Segment(start=start, stop=start + len(rows))
-
-    def append_all(self, entity_type: str) -> Segment:
-        """Adds the rows of the whole table, once for all who need them."""
-        if entity_type not in self._all:
-            rows = np.arange(self._num_entities[entity_type])
-            self._all[entity_type] = self.append(entity_type, rows)
-        return self._all[entity_type]
-
-    def concatenated(self) -> dict[str, torch.Tensor]:
-        """Returns the rows of every entity type."""
-        return {
-            name: torch.from_numpy(np.concatenate(parts))
-            if parts
-            else torch.empty(0, dtype=torch.int64)
-            for name, parts in self._parts.items()
-        }
-
-
-def _drawn_candidates(negatives: NDArray[np.int64]) -> Candidates:
-    """Returns the drawn negatives [P, N] of each chunk."""
-    num_chunks, num_negatives = negatives.shape
-    return Candidates(
-        chunk=np.repeat(np.arange(num_chunks), num_negatives),
-        row=negatives.reshape(-1),
-        column=np.tile(np.arange(num_negatives), num_chunks),
-    )
-
-
-def _stack(pairs: tuple[NDArray[np.int64], NDArray[np.int64]]) -> torch.Tensor:
-    """Returns pairs as [2, M] int64."""
-    return torch.from_numpy(np.stack(pairs))

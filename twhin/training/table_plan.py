@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 import torch.distributed as dist
+from torch.distributed.remote_device import _remote_device
 from torchrec.distributed.embedding import EmbeddingCollectionSharder
 from torchrec.distributed.embedding_types import EmbeddingComputeKernel
 from torchrec.distributed.planner import EmbeddingShardingPlanner
@@ -23,10 +24,11 @@ from torchrec.distributed.planner.types import (
     TopologyFactory,
     TrainerConfig,
 )
-from torchrec.distributed.types import ShardingPlan
+from torchrec.distributed.sharding_plan import placement
+from torchrec.distributed.types import ParameterSharding, ShardingPlan
 from torchrec.modules.embedding_modules import EmbeddingCollection
 
-from twhin.config.settings import Placement, Table
+from twhin.config.settings import Placement, Sharding, Table
 from twhin.errors import ConfigError
 from twhin.graph.schema import GraphSchema
 from twhin.training.table_rules import bytes_per_row
@@ -67,9 +69,11 @@ def make_plan(
     """
     world_size = dist.get_world_size()
     constraints = {}
-    for name, table in tables.items():
+    for config in collection.embedding_configs():
+        name, table = config.name, tables[config.name]
+        sharding = _possible_sharding(table, config.num_embeddings, world_size)
         constraints[name] = ParameterConstraints(
-            sharding_types=[table.sharding.value],
+            sharding_types=[sharding.value],
             compute_kernels=[_COMPUTE_KERNELS[table.placement].value],
             min_partition=embedding_dim // world_size,
             stochastic_rounding=table.stochastic_rounding,
@@ -91,6 +95,10 @@ def make_plan(
             f" {world_size} ranks; allowed: fewer or shorter rows, 'float16' rows, or"
             " an optimizer with less state"
         ) from error
+    for module_plan in plan.plan.values():
+        for sharding in module_plan.values():
+            if sharding.sharding_type == Sharding.COLUMN_WISE.value:
+                _spread_columns(sharding, device)
     return plan
 
 
@@ -113,9 +121,29 @@ def describe_plan(
     return lines
 
 
+def _spread_columns(sharding: ParameterSharding, device: torch.device) -> None:
+    """Gives each rank one range of columns; the planner may give one rank several."""
+    shards = sharding.sharding_spec.shards
+    sharding.ranks = list(range(len(shards)))
+    for rank, shard in enumerate(shards):
+        place = placement(device.type, rank, _local_world_size())
+        shard.placement = _remote_device(place)
+
+
+def _possible_sharding(table: Table, num_rows: int, world_size: int) -> Sharding:
+    """Returns how a table is cut; one that is too small for all ranks is not cut."""
+    rows_per_rank = -(-num_rows // world_size)
+    # fbgemm's kernels cannot hold a part without rows.
+    if table.sharding is Sharding.ROW_WISE and (
+        rows_per_rank * (world_size - 1) >= num_rows
+    ):
+        return Sharding.TABLE_WISE
+    return table.sharding
+
+
 def _topology(device: torch.device, world_size: int) -> Topology:
     """Returns the memory of the ranks in the planner's terms."""
-    local_world_size = int(os.environ.get("LOCAL_WORLD_SIZE", world_size))
+    local_world_size = _local_world_size()
     host_bytes = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     device_bytes = None
     if device.type == "cuda":
@@ -129,3 +157,8 @@ def _topology(device: torch.device, world_size: int) -> Topology:
         ),
         kernel_config=KernelConfig(compute_device=device.type),
     )
+
+
+def _local_world_size() -> int:
+    """Returns the number of ranks on this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", dist.get_world_size()))

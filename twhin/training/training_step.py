@@ -89,10 +89,11 @@ class TrainingStep:
         Raises:
           TrainingError: The loss is not finite; nothing has been updated.
         """
+        # fbgemm takes the rate of an update at its lookup.
+        self._tables.set_learning_rate_factor(factor)
         rows = self._tables.lookup(batch.rows)
         loss = self._loss(self._drop_out(rows, step), batch)
         totals = self._sum(loss, batch, should_stop, step)
-        self._tables.set_learning_rate_factor(factor)
         torch.autograd.backward(loss.total)
         self._tables.step()
         self._relation_optimizer.step(factor)
