@@ -9,17 +9,19 @@ makes edges between users and tweets with string ids (or 64-bit ones with
 prepares them in a process of its own. Prints one JSON object:
 
     edges_per_sec         edges / wall seconds of the process, imports included
-    peak_resident_bytes   of that process
+    peak_resident_bytes   of that process; without the JVM of --engine=spark
+
+With --pbg_dir, a folder from which `torchbiggraph` can be imported, its importer
+converts the same edges, as text, in the same run:
+
+    pbg_edges_per_sec     edges / wall seconds of its process, imports included
 """
 
 import json
 import os
 import platform
-import resource
 import shutil
-import subprocess
 import sys
-import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -27,11 +29,21 @@ from typing import Any
 import duckdb
 from absl import app, flags
 
+if not __package__:  # Run as a file: the root is not on the path yet.
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tools.bench.measured_process import run_measured
+
 _NUM_EDGES = flags.DEFINE_integer("num_edges", 5_000_000, "Edges to generate.")
 _IDS = flags.DEFINE_enum("ids", "string", ["string", "int64"], "The type of ids.")
 _WORK = flags.DEFINE_string("work", None, "A folder for all files.", required=True)
 _MEMORY_LIMIT = flags.DEFINE_string("memory_limit", "6GB", "As //twhin:prepare has it.")
 _NUM_THREADS = flags.DEFINE_integer("num_threads", os.cpu_count(), "As above.")
+_ENGINE = flags.DEFINE_string("engine", "duckdb", "As above.")
+_MASTER = flags.DEFINE_string("master", "local[*]", "As above.")
+_PBG_DIR = flags.DEFINE_string(
+    "pbg_dir", None, "Where torchbiggraph is; none: not run."
+)
 _KEEP = flags.DEFINE_bool("keep", False, "Keeps the prepared graph.")
 
 _EDGES_PER_ENTITY = 20
@@ -43,6 +55,18 @@ graph:
   relations: [{name: favorites, lhs: user, rhs: tweet}]
 data:
   raw: {train: {paths: raw.parquet, lhs: user, rhs: tweet, relation: favorites}}
+"""
+
+
+PBG_CONFIG = """
+def get_torchbiggraph_config():
+    return dict(
+        entity_path="{folder}",
+        edge_paths=["{folder}/edges"],
+        entities=dict(user=dict(num_partitions=1), tweet=dict(num_partitions=1)),
+        relations=[dict(name="favorites", lhs="user", rhs="tweet", operator="none")],
+        dimension=100,
+    )
 """
 
 
@@ -78,25 +102,51 @@ def generate(path: Path, num_edges: int, ids: str) -> None:
 
 def measure(config: Path, output: Path) -> dict[str, Any]:
     """Prepares in a process and returns what it took."""
-    command = [
-        sys.executable,
-        "-m",
-        "twhin.bin.prepare",
-        f"--config={config}",
-        f"--output_dir={output}",
-        f"--memory_limit={_MEMORY_LIMIT.value}",
-        f"--num_threads={_NUM_THREADS.value}",
-    ]
     root = Path(__file__).resolve().parents[2]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), *sys.path])}
-    start = time.perf_counter()
-    subprocess.run(command, check=True, env=environment, stdout=sys.stderr)
-    wall_secs = time.perf_counter() - start
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    measured = run_measured(
+        [
+            sys.executable,
+            "-m",
+            "twhin.bin.prepare",
+            f"--config={config}",
+            f"--output_dir={output}",
+            f"--memory_limit={_MEMORY_LIMIT.value}",
+            f"--num_threads={_NUM_THREADS.value}",
+            f"--engine={_ENGINE.value}",
+            f"--master={_MASTER.value}",
+        ],
+        {"PYTHONPATH": os.pathsep.join([str(root), *sys.path])},
+    )
+    print(measured.output, file=sys.stderr)
     return {
-        "wall_secs": round(wall_secs, 2),
-        "cpu_secs": round(used.ru_utime + used.ru_stime, 2),
-        "peak_resident_bytes": used.ru_maxrss * 1024,
+        "wall_secs": round(measured.wall_secs, 2),
+        "peak_resident_bytes": measured.peak_resident_bytes,
+        "edges_per_sec": round(_NUM_EDGES.value / measured.wall_secs),
+    }
+
+
+def measure_pbg(raw: Path, work: Path, pbg_dir: str) -> dict[str, Any]:
+    """Imports the same edges with PyTorch-BigGraph; writing the text does not count."""
+    text, folder = work / "pbg.tsv", work / "pbg"
+    shutil.rmtree(folder, ignore_errors=True)
+    (folder / "edges").mkdir(parents=True)
+    with duckdb.connect(config={"threads": 1}) as connection:
+        connection.execute(
+            f"COPY (SELECT * FROM '{raw}') TO '{text}' (DELIMITER '\t', HEADER false)"
+        )
+    config = work / "pbg_config.py"
+    config.write_text(PBG_CONFIG.format(folder=folder))
+    measured = run_measured(
+        [
+            *(sys.executable, "-m", "torchbiggraph.converters.import_from_tsv"),
+            *("--lhs-col=0", "--rhs-col=1", str(config), str(text)),
+        ],
+        {"PYTHONPATH": os.pathsep.join([pbg_dir, *sys.path])},
+    )
+    return {
+        "pbg_wall_secs": round(measured.wall_secs, 2),
+        "pbg_peak_resident_bytes": measured.peak_resident_bytes,
+        "pbg_edges_per_sec": round(_NUM_EDGES.value / measured.wall_secs),
     }
 
 
@@ -119,16 +169,18 @@ def main(argv: list[str]) -> None:
     result |= {
         "num_edges": manifest["splits"]["train"]["num_edges"],
         "num_entities": sum(v["num_ids"] for v in manifest["vocabularies"]),
-        "edges_per_sec": round(_NUM_EDGES.value / result["wall_secs"]),
         "input_bytes": (work / name).stat().st_size,
         "output_bytes": sum(file.stat().st_size for file in files),
         "ids": _IDS.value,
+        "engine": _ENGINE.value,
         "memory_limit": _MEMORY_LIMIT.value,
         "num_threads": _NUM_THREADS.value,
         "machine": platform.machine(),
         "num_cores": os.cpu_count(),
         "duckdb": metadata.version("duckdb"),
     }
+    if _PBG_DIR.value is not None:
+        result |= measure_pbg(work / name, work, _PBG_DIR.value)
     if not _KEEP.value:
         shutil.rmtree(output)
     print(json.dumps(result, indent=1))

@@ -2,81 +2,120 @@
 
 """Holds the direction of imports that docs/architecture.md states."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
 import pytest
 
 from tools.build import sync_build_files
 from tools.lint import workspace
 
-# Each package with the packages that it may import from besides itself.
-_CORE = ("config", "graph", "model", "evaluation", "checkpoint", "training", "export")
-_ALLOWED = {
-    **{name: {"errors", "testing", *_CORE[:place]} for place, name in enumerate(_CORE)},
+# The way of the data: each package may import from those before it.
+_TRAINING = ("config", "graph", "model", "evaluation", "checkpoint", "training")
+_SERVING = ("bundle", "retrieval")
+_ALLOWED: dict[str, set[str]] = {
+    "errors": set(),
+    **{name: {"errors", *_TRAINING[:place]} for place, name in enumerate(_TRAINING)},
     "bundle": {"errors"},
     "retrieval": {"errors", "bundle"},
-    "serving": {"errors", "bundle", "retrieval"},
-    "client": {"errors", "bundle", "retrieval"},
-    "testing": {"errors", "config", "graph", "model"},
-    "errors": set(),
+    "serving": {"errors", *_SERVING},
+    "client": {"errors", *_SERVING},
+    "explore": {"errors", *_SERVING},
+    "export": {"errors", *_TRAINING[:5], *_SERVING},
+    "report": {"errors", *_TRAINING[:5]},
+    "tuning": {"errors", "config"},
 }
-_ALLOWED["export"] |= {"bundle", "retrieval"}
+# Programs join everything, and nothing imports them.
+_PROGRAMS = "bin"
+# What only tests import.
+_TESTING = "testing"
 
-_MESSAGES = {"config", "bundle", "retrieval", "export", "serving", "client", "bin"}
+_MESSAGES = {"config", "export", "client", "bin", *_SERVING, "serving"}
 # Third-party modules that only some packages may import.
 _RESERVED = {
     "absl": {"bin"},
-    "torchrec": {"training"},
-    "fbgemm_gpu": {"training"},
     "duckdb": {"graph"},
-    "pyarrow": {"graph", "export", "evaluation", "testing"},
-    "grpc": {"serving", "client", "bin"},
     "faiss": {"retrieval"},
+    "fbgemm_gpu": {"training"},
+    "grpc": {"serving", "client", "bin"},
+    "optuna": {"tuning"},
+    "pyarrow": {"graph", "export", "evaluation", "report"},
+    "pyspark": {"graph"},
+    "torchrec": {"training"},
 }
-_WITHOUT_TORCH = {"bundle", "retrieval", "serving"}
+_WITHOUT_TORCH = {"bundle", "retrieval", "serving", "explore", "tuning"}
 
 
-def _imports() -> list[tuple[str, str, str]]:
-    """Returns (file, its package, imported module) for all of twhin but tests."""
+@dataclass(frozen=True, slots=True)
+class _Import:
+    file: str
+    package: str
+    module: str
+
+    @property
+    def target(self) -> str:
+        """The package of ours that is imported, or "" for other modules."""
+        parts = self.module.split(".")
+        return parts[1] if parts[0] == "twhin" and len(parts) > 1 else ""
+
+    def fault(self, allowed: object) -> str:
+        """Returns the line that reports the import."""
+        return f"{self.file}: imports {self.module}; allowed: {allowed}"
+
+
+def _imports() -> Iterator[_Import]:
+    """Yields the imports of all of twhin but tests and their helpers."""
     top = workspace.root() / "twhin"
-    found = []
     for path in workspace.python_files():
         if not path.is_relative_to(top) or path.stem.endswith("_test"):
             continue
         relative = path.relative_to(top)
         package = relative.parts[0].removesuffix(".py")
-        for module in sorted(sync_build_files.imported_modules(path.read_text())):
-            found.append((str(relative), package, module))
-    return found
+        if package != _TESTING:
+            for module in sorted(sync_build_files.imported_modules(path.read_text())):
+                yield _Import(str(relative), package, module)
 
 
 def test_imports_point_one_way() -> None:
     faults = []
-    for file, package, module in _imports():
-        parts = module.split(".")
-        if parts[0] != "twhin" or package == "bin":
-            continue
-        if parts[1] == "v1":
-            if package not in _MESSAGES:
-                faults.append(f"{file}: imports {module}; only {sorted(_MESSAGES)} may")
-        elif parts[1] != package and parts[1] not in _ALLOWED[package]:
-            faults.append(f"{file}: imports {module}; allowed: {_ALLOWED[package]}")
+    for each in _imports():
+        if each.target == "v1":
+            if each.package not in _MESSAGES:
+                faults.append(each.fault(f"messages in {sorted(_MESSAGES)} only"))
+        elif each.target in (_PROGRAMS, _TESTING) and each.target != each.package:
+            faults.append(each.fault("from tests only"))
+        elif each.package != _PROGRAMS and each.target not in ("", each.package):
+            allowed = _ALLOWED[each.package]
+            if each.target not in allowed:
+                faults.append(each.fault(sorted(allowed)))
     assert not faults, "\n".join(faults)
 
 
 def test_third_party_modules_stay_in_their_packages() -> None:
     faults = []
-    for file, package, module in _imports():
-        top = module.split(".")[0]
-        if top in _RESERVED and package not in _RESERVED[top]:
-            faults.append(
-                f"{file}: imports {module}; only {sorted(_RESERVED[top])} may"
-            )
-        if top == "torch" and package in _WITHOUT_TORCH:
-            faults.append(f"{file}: imports {module}; a server starts without torch")
+    for each in _imports():
+        top = each.module.split(".")[0]
+        if each.package not in _RESERVED.get(top, {each.package}):
+            faults.append(each.fault(f"{top} in {sorted(_RESERVED[top])} only"))
+        if top == "torch" and each.package in _WITHOUT_TORCH:
+            faults.append(each.fault("no torch: servers and tools start without it"))
     assert not faults, "\n".join(faults)
 
 
-@pytest.mark.parametrize("package", sorted(_ALLOWED))
-def test_every_rule_names_a_package_that_exists(package: str) -> None:
+def test_every_package_has_a_rule() -> None:
     top = workspace.root() / "twhin"
+    packages = {
+        path.name for path in top.iterdir() if path.is_dir() and _has_sources(path)
+    }
 
-    assert (top / package).is_dir() or (top / f"{package}.py").is_file()
+    assert packages == {*_ALLOWED, _PROGRAMS, _TESTING} - {"errors"}
+
+
+@pytest.mark.parametrize("module", sorted(_RESERVED))
+def test_every_reserved_module_is_used(module: str) -> None:
+    assert any(each.module.split(".")[0] == module for each in _imports())
+
+
+def _has_sources(folder: Path) -> bool:
+    return folder.name != "v1" and any(folder.rglob("*.py"))

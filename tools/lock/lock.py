@@ -20,6 +20,8 @@ from pathlib import Path
 _FOLDER = Path(__file__).resolve().parents[2] / "third_party" / "python"
 _SHARED = {"cpu": ["requirements.in"], "gpu": ["requirements.in"], "spark": []}
 _NO_DEPS = "--no-deps "
+# PySpark is published as source alone: jars, and Python that needs no compiler.
+_WHEELS, _SOURCES = (".whl",), (".whl", ".tar.gz")
 
 
 def read_requirements(paths: list[Path]) -> tuple[list[str], list[str]]:
@@ -35,8 +37,16 @@ def read_requirements(paths: list[Path]) -> tuple[list[str], list[str]]:
     return resolved, alone
 
 
-def resolve(requirements: list[str], *options: str) -> dict[str, str]:
-    """Returns a lock line for each distribution that pip would install."""
+def resolve(
+    requirements: list[str], *options: str, endings: tuple[str, ...] = _WHEELS
+) -> dict[str, str]:
+    """Returns a lock line for each distribution that pip would install.
+
+    Args:
+      requirements: As pip has them.
+      *options: Of pip.
+      endings: Of the files that may be locked.
+    """
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
         command = [sys.executable, "-m", "pip", "install", "--dry-run", "--quiet"]
@@ -45,8 +55,9 @@ def resolve(requirements: list[str], *options: str) -> dict[str, str]:
         entries = json.loads(report.read_text())["install"]
     lines = {}
     for entry in entries:
-        if not entry["download_info"]["url"].endswith(".whl"):
-            raise SystemExit(f"{entry['download_info']['url']}: not a wheel")
+        url = entry["download_info"]["url"]
+        if not url.endswith(endings):
+            raise SystemExit(f"{url}: not one of {', '.join(endings)}")
         name = entry["metadata"]["name"].lower().replace("_", "-")
         digest = entry["download_info"]["archive_info"]["hashes"]["sha256"]
         version = entry["metadata"]["version"]
@@ -59,7 +70,8 @@ def main(argv: list[str]) -> None:
     kind = argv[1]
     sources = [*_SHARED[kind], f"requirements-{kind}.in"]
     resolved, alone = read_requirements([_FOLDER / name for name in sources])
-    lines = resolve(resolved)
+    endings = _SOURCES if kind == "spark" else _WHEELS
+    lines = resolve(resolved, endings=endings)
     if alone:
         lines |= resolve(alone, "--no-deps")
     header = [

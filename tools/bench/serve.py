@@ -1,0 +1,212 @@
+# Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
+
+"""Measures a server, its client and what people use instead, in one run.
+
+    python tools/bench/serve.py --work=/tmp/bench
+
+Cases take turns in short slices, since the speed of a machine moves; what counts
+are the ratios. Redis and FastAPI take part where they are installed: redis-server
+on the path, and redis, hiredis, fastapi, uvicorn, uvloop, httptools and orjson in
+a folder that --peers names. Prints one JSON object; --parts chooses what to
+measure, --small makes everything a hundredth.
+"""
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags
+
+from tools.bench import serve_bundle, serve_faults, serve_peers
+from tools.bench.serve_load import ClientProcesses, alternate
+from twhin.bundle.bundle import Bundle
+from twhin.bundle.row_format import RowFormat
+from twhin.serving.served_for_test import write_bundle
+from twhin.serving.server_for_test import ServerForTest
+
+_PARTS = (
+    "throughput", "latency", "retrieve", "start", "reload", "overload", "kill",
+    "malformed", "shards",
+)  # fmt: skip
+_WORK = flags.DEFINE_string("work", None, "A folder for all files.", required=True)
+_PEERS = flags.DEFINE_string("peers", None, "The folder of the peers' libraries.")
+_CHOSEN = flags.DEFINE_list("parts", list(_PARTS), "What to measure.")
+_SMALL = flags.DEFINE_boolean("small", False, "A hundredth of everything.")
+_NUM_CLIENTS = flags.DEFINE_integer("num_clients", 1, "Client processes per case.")
+_NUM_ROUNDS = flags.DEFINE_integer("num_rounds", 7, "Turns of each case.")
+_SLICE_SECS = flags.DEFINE_float("slice_secs", 0.5, "The length of a turn.")
+_BATCHES = flags.DEFINE_list("batches", ["1", "100", "1000"], "Ids of a request.")
+_BASELINE = "redis_mget"
+_DIM = 128
+
+
+def measure_throughput(root: Path, work: Path, num_rows: int) -> dict[str, Any]:
+    """Returns requests per second of each case, and ratios to Redis.
+
+    The work of a case begins with an array of ids and ends with an array of
+    vectors.
+    """
+    half_root = work / "bundles" / "half"
+    serve_bundle.write_lookup_bundle(
+        half_root, num_rows, _DIM, base=1.0, row_format=RowFormat.FLOAT16
+    )
+    results: dict[str, Any] = {"missing": serve_peers.missing_peers()}
+    with contextlib.ExitStack() as stack:
+        specs: dict[str, dict[str, Any]] = {}
+        # What is asked for is what is stored, as it should be.
+        for dtype, stored in (("float32", root), ("float16", half_root)):
+            server = stack.enter_context(ServerForTest(stored, num_workers=2))
+            for kind in ("unary", "stream"):
+                specs[f"{kind}_{dtype}"] = {
+                    "kind": kind,
+                    "target": server.address,
+                    "dtype": dtype,
+                }
+        specs["local"] = {"kind": "local", "target": str(root)}
+        if "redis" not in results["missing"]:
+            port = stack.enter_context(serve_peers.run_redis(root, work))
+            specs[_BASELINE] = {"kind": "redis", "target": port}
+        if "fastapi" not in results["missing"]:
+            port = stack.enter_context(serve_peers.run_fastapi(root))
+            specs["http_binary"] = {"kind": "http_binary", "target": port}
+            specs["http_json"] = {"kind": "http_json", "target": port}
+        for batch in map(int, _BATCHES.value):
+            with contextlib.ExitStack() as clients:
+                cases = {
+                    name: clients.enter_context(
+                        ClientProcesses(
+                            _NUM_CLIENTS.value, batch=batch, num_rows=num_rows, **spec
+                        )
+                    )
+                    for name, spec in specs.items()
+                }
+                rates = alternate(
+                    cases, num_rounds=_NUM_ROUNDS.value, secs=_SLICE_SECS.value
+                )
+            results[f"batch={batch}"] = {
+                "requests_per_sec": _rounded(rates),
+                "ratio_to_redis": _rounded(
+                    {n: r / rates[_BASELINE] for n, r in rates.items()}
+                    if _BASELINE in rates
+                    else {}
+                ),
+            }
+    return results
+
+
+def measure_latency(root: Path, num_rows: int) -> dict[str, Any]:
+    """Returns latencies of lookups of 100 ids at half of the peak load."""
+    with (
+        ServerForTest(root, num_workers=2) as server,
+        ClientProcesses(
+            _NUM_CLIENTS.value,
+            kind="unary",
+            target=server.address,
+            batch=100,
+            num_rows=num_rows,
+        ) as clients,
+    ):
+        peak = clients.run(5.0)["rate"]
+        runs = [clients.run(5.0, peak / 2) for _ in range(5)]
+    ratios = sorted(run["p99"] / run["p50"] for run in runs)
+    return {"peak_rate": peak, "runs": runs, "median_p99_to_p50": ratios[2]}
+
+
+def measure_retrieve(work: Path, num_rows: int) -> dict[str, Any]:
+    """Returns queries per second with an index and with exact fp16 search."""
+    roots = serve_bundle.write_retrieval_bundles(work / "retrieve", num_rows, 64)
+    index = Bundle.open(roots["ivf_fp16"]).manifest.indexes[0]
+    with contextlib.ExitStack() as stack:
+        cases = {}
+        for name, root in roots.items():
+            server = stack.enter_context(ServerForTest(root, num_workers=2))
+            cases[name] = stack.enter_context(
+                ClientProcesses(
+                    _NUM_CLIENTS.value,
+                    kind="retrieve",
+                    target=server.address,
+                    batch=1,
+                    num_rows=num_rows,
+                )
+            )
+        rates = alternate(cases, num_rounds=_NUM_ROUNDS.value, secs=1.0)
+    return {
+        "num_rows": num_rows,
+        "num_lists": index.num_lists,
+        "num_probes": index.num_probes,
+        "recall_at_100": index.recall_at_100,
+        "queries_per_sec": _rounded(rates),
+        "ratio": rates["ivf_fp16"] / rates["exact_fp16"],
+    }
+
+
+def main(argv: list[str]) -> None:
+    """Measures the chosen parts and prints."""
+    del argv
+    if _PEERS.value is not None:
+        sys.path.append(_PEERS.value)
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+    scale = 100 if _SMALL.value else 1
+    work = Path(_WORK.value).absolute()
+    shutil.rmtree(work / "bundles", ignore_errors=True)
+    bundles = work / "bundles"
+    num_rows = 1_000_000 // scale
+    root = bundles / "lookup"
+    for base in (1.0, 2.0):
+        serve_bundle.write_lookup_bundle(root, num_rows, _DIM, base=base)
+    write_bundle(bundles / "tiny", base=1.0)
+
+    def start() -> dict[str, Any]:
+        large = bundles / "large"
+        # 10 M rows of 512 bytes: 5 GB.
+        serve_bundle.write_lookup_bundle(large, 10_000_000 // scale, _DIM, base=1.0)
+        result = serve_faults.measure_start(large, 5)
+        shutil.rmtree(large)
+        return result
+
+    def shards() -> dict[str, Any]:
+        quarters = bundles / "quarters"
+        serve_bundle.write_lookup_bundle(
+            quarters, num_rows, _DIM, base=1.0, num_shards=4
+        )
+        return serve_faults.compare_shards(quarters, num_rows)
+
+    measures: dict[str, Callable[[], dict[str, Any]]] = {
+        "throughput": lambda: measure_throughput(root, work, num_rows),
+        "latency": lambda: measure_latency(root, num_rows),
+        "retrieve": lambda: measure_retrieve(bundles, num_rows),
+        "start": start,
+        "reload": lambda: serve_faults.measure_reloads(root, num_rows, 200 // scale),
+        "overload": lambda: serve_faults.measure_overload(root, num_rows, 60 / scale),
+        "kill": lambda: serve_faults.measure_kills(root, num_rows, 3),
+        "malformed": lambda: serve_faults.measure_malformed(
+            bundles / "tiny", 10_000 // scale
+        ),
+        "shards": shards,
+    }
+    results: dict[str, Any] = {
+        "machine": platform.machine(),
+        "num_cores": os.cpu_count(),
+        "num_clients": _NUM_CLIENTS.value,
+        "num_rows": num_rows,
+        "dim": _DIM,
+    }
+    for part in _CHOSEN.value:
+        print(f"measuring {part}", file=sys.stderr, flush=True)
+        results[part] = measures[part]()
+    shutil.rmtree(bundles)
+    print(json.dumps(results, indent=1))
+
+
+def _rounded(values: dict[str, float]) -> dict[str, float]:
+    return {name: float(f"{value:.3g}") for name, value in values.items()}
+
+
+if __name__ == "__main__":
+    app.run(main)
