@@ -116,7 +116,8 @@ def _report(result: "RunResult", output_dir: Path) -> None:
     if result.is_stopped:
         print(f"Stopped; saved as {result.checkpoint}. The same command goes on.")
         return
-    print(format_table(result.metrics))
+    if result.metrics:
+        print(format_table(result.metrics))
     print(f"\nRun:         {output_dir}")
     print(f"Checkpoint:  {result.checkpoint}")
     print("\nNext: export a bundle for servers and local lookups:")

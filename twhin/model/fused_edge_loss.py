@@ -31,6 +31,8 @@ from twhin.model.operators import Query
 from twhin.model.relation_model import RelationModel
 from twhin.model.side import Side
 
+_SCORES_AT_ONCE = 1 << 21
+
 
 def is_fused(comparator: Comparator, settings: Loss) -> bool:
     """Returns whether `fused_edge_loss` serves a configuration."""
@@ -104,7 +106,12 @@ class _Step:
         """Returns total, lhs, rhs, and the gradients of rows and parameters."""
         num_tables = len(self._names)
         rows = dict(zip(self._names, tensors[:num_tables], strict=True))
-        gradients = {name: torch.zeros_like(table) for name, table in rows.items()}
+        # Each row lies in one segment, whose gradient is written before it is added to.
+        gradients = {name: torch.empty_like(table) for name, table in rows.items()}
+        for group in self._groups:
+            for name, side in _sides(group):
+                if side.shared_negatives:
+                    side.negatives.of(gradients[name]).zero_()
         parameters = list(self._model.parameters())
         parameter_gradients = [torch.zeros_like(p) for p in parameters]
         lhs, rhs, penalty = (tensors[0].new_zeros(()) for _ in range(3))
@@ -216,16 +223,20 @@ class _Step:
 def _parts(group: EdgeGroup, side: GroupSide) -> Iterator[tuple[int, int, range]]:
     """Yields (start, stop, chunks) of edges in chunks of one size.
 
-    Chunks that share all their negatives come one at a time, so that there is
-    room for the scores.
+    Few enough at a time that their scores stay in the processor's cache; one chunk
+    where chunks share their negatives, whose gradients add up.
     """
     size = group.chunk_size
     num_full = len(group) // size
+    num_candidates = side.num_negatives
+    if side.masked_in_batch is not None:
+        num_candidates += size
+    at_once = max(1, _SCORES_AT_ONCE // (size * max(1, num_candidates)))
     if side.shared_negatives:
-        for chunk in range(num_full):
-            yield chunk * size, (chunk + 1) * size, range(chunk, chunk + 1)
-    elif num_full:
-        yield 0, num_full * size, range(num_full)
+        at_once = 1
+    for first in range(0, num_full, at_once):
+        last = min(first + at_once, num_full)
+        yield first * size, last * size, range(first, last)
     if num_full < group.num_chunks:
         yield num_full * size, len(group), range(num_full, group.num_chunks)
 

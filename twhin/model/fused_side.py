@@ -57,7 +57,7 @@ class SidePart:
       log_q: [P, C] float32, subtracted from the positives' scores; None for 0.
       weight: [P, C] float32, the factor of each edge's loss.
       query_gradient: [P, C, D], where the queries' gradient is written.
-      positive_gradient: [P, C, D], where the positives' gradient is added.
+      positive_gradient: [P, C, D], where the positives' gradient is written.
       bias_gradient: [P, C], where the bias' gradient is written; None without.
     """
 
@@ -88,65 +88,85 @@ def compute_side(
       matmul_dtype: The type of the matrix products' inputs.
     """
     scale = 1.0 / settings.temperature
-    scorer = _Scorer(part, comparator, matmul_dtype)
-    positive = scorer.positive_scores() * scale
-    scores = [scorer.scores(kind).mul_(scale) for kind in candidates]
+    scorer = _Scorer(part, comparator, scale, matmul_dtype)
+    positive = scorer.positive_scores()
+    scores = [scorer.scores(kind) for kind in candidates]
     for kind, block in zip(candidates, scores, strict=True):
         block.view(-1).index_fill_(0, kind.masked, -torch.inf)
     if settings.kind is LossKind.SOFTMAX:
-        loss, coefficient = _softmax(positive, scores, part.weight)
+        loss, coefficient = _softmax(positive, scores, part.weight, scale)
     else:
         loss, coefficient = _logistic(
-            positive, scores, part.weight, settings.negative_weight
+            positive, scores, part.weight, scale, settings.negative_weight
         )
-    scorer.write_gradients(
-        coefficient * scale, [s.mul_(scale) for s in scores], candidates
-    )
+    scorer.write_gradients(coefficient, scores, candidates)
     return loss
 
 
 def _softmax(
-    positive: Tensor, scores: list[Tensor], weight: Tensor
+    positive: Tensor, scores: list[Tensor], weight: Tensor, scale: float
 ) -> tuple[Tensor, Tensor]:
-    """Returns the loss and d loss / d positive; scores become d loss / d score."""
+    """Returns the loss and its derivatives by unscaled scores.
+
+    Args:
+      positive: [P, C], scaled.
+      scores: [P, C, N] each, scaled; become the derivatives.
+      weight: [P, C].
+      scale: The factor that scores have got.
+
+    Returns:
+      The loss, and its derivative by the positives' scores, [P, C].
+    """
     top = positive
     for block in scores:
         if block.shape[-1]:
             top = torch.maximum(top, block.amax(-1))
-    total = torch.exp(positive - top)
-    share = total.clone()
+    share = torch.exp(positive - top)
+    total = share.clone()
     for block in scores:
         total += block.sub_(top.unsqueeze(-1)).exp_().sum(-1)
+    loss = (weight * (total.log() + top - positive)).sum()
+    weight = weight * scale
     factor = weight / total
     for block in scores:
         block.mul_(factor.unsqueeze(-1))
-    loss = (weight * (total.log() + top - positive)).sum()
     return loss, share * factor - weight
 
 
 def _logistic(
-    positive: Tensor, scores: list[Tensor], weight: Tensor, negative_weight: float
+    positive: Tensor,
+    scores: list[Tensor],
+    weight: Tensor,
+    scale: float,
+    negative_weight: float,
 ) -> tuple[Tensor, Tensor]:
-    """Returns the loss and d loss / d positive; scores become d loss / d score."""
+    """Returns the loss and its derivatives; see `_softmax`."""
     count = sum((s != -torch.inf).sum(-1) for s in scores)
     factor = negative_weight * weight / torch.as_tensor(count).clamp_min(1)
     loss = (weight * functional.softplus(-positive)).sum()
     for block in scores:
         loss += (factor * functional.softplus(block).sum(-1)).sum()
-        block.sigmoid_().mul_(factor.unsqueeze(-1))
-    return loss, -weight * torch.sigmoid(-positive)
+        block.sigmoid_().mul_((factor * scale).unsqueeze(-1))
+    return loss, -scale * weight * torch.sigmoid(-positive)
 
 
 class _Scorer:
     """Scores of a part, and the way of their gradients back to the vectors."""
 
     def __init__(
-        self, part: SidePart, comparator: Comparator, matmul_dtype: torch.dtype
+        self,
+        part: SidePart,
+        comparator: Comparator,
+        scale: float,
+        matmul_dtype: torch.dtype,
     ) -> None:
         self._part = part
         self._comparator = comparator
+        self._scale = scale
         self._dtype = matmul_dtype
+        self._is_exact = matmul_dtype is part.queries.dtype
         self._queries = part.queries.to(matmul_dtype)
+        self._candidates: list[Tensor] = []
         self._distances: list[Tensor] = []
         self._is_distance = comparator is not Comparator.DOT
         self._difference = torch.empty(0)
@@ -155,7 +175,7 @@ class _Scorer:
             self._query_norms = part.queries.square().sum(-1, keepdim=True)
 
     def positive_scores(self) -> Tensor:
-        """Returns [P, C], with bias and log q."""
+        """Returns [P, C], with bias and log q, scaled."""
         part = self._part
         if self._is_distance:
             self._difference = part.queries - part.positives
@@ -168,12 +188,18 @@ class _Scorer:
                 scores = -self._positive_distance
         else:
             scores = (part.queries * part.positives).sum(-1)
-        return self._add_terms(scores, None if part.log_q is None else part.log_q)
+        if part.bias is not None:
+            scores = scores + part.bias
+        if part.log_q is not None:
+            scores = scores - part.log_q
+        return self._scaled(scores)
 
     def scores(self, kind: Candidates) -> Tensor:
-        """Returns [P, C, N], with bias and log q."""
+        """Returns [P, C, N], with bias and log q, scaled."""
         vectors = kind.vectors
-        scores = self._multiply(self._queries, vectors.to(self._dtype).transpose(1, 2))
+        self._candidates.append(vectors.to(self._dtype))
+        scores = torch.bmm(self._queries, self._candidates[-1].transpose(1, 2))
+        scores = scores.to(self._part.queries.dtype)
         if self._is_distance:
             norms = vectors.square().sum(-1).unsqueeze(1)
             scores.mul_(2.0).sub_(self._query_norms).sub_(norms).clamp_max_(0.0)
@@ -183,7 +209,9 @@ class _Scorer:
                 scores.neg_()
         if self._part.bias is not None:
             scores += self._part.bias.unsqueeze(-1)
-        return scores if kind.log_q is None else scores.sub_(kind.log_q)
+        if kind.log_q is not None:
+            scores -= kind.log_q
+        return self._scaled(scores)
 
     def write_gradients(
         self, positive: Tensor, coefficients: list[Tensor], kinds: list[Candidates]
@@ -191,7 +219,7 @@ class _Scorer:
         """Writes the gradients.
 
         Args:
-          positive: [P, C], d loss / d score of the positives.
+          positive: [P, C], d loss / d score of the positives, before scaling.
           coefficients: [P, C, N] each, d loss / d score; overwritten.
           kinds: The negatives that they belong to.
         """
@@ -200,43 +228,53 @@ class _Scorer:
             total = positive + sum(c.sum(-1) for c in coefficients)
             part.bias_gradient.copy_(total)
         if not self._is_distance:
-            torch.mul(positive.unsqueeze(-1), part.positives, out=part.query_gradient)
-            part.positive_gradient.addcmul_(positive.unsqueeze(-1), part.queries)
+            factor = positive.unsqueeze(-1)
+            torch.mul(factor, part.positives, out=part.query_gradient)
+            torch.mul(factor, part.queries, out=part.positive_gradient)
         else:
             factor = -2.0 * positive
             if self._comparator is Comparator.NEGATIVE_L2:
                 factor = -positive / self._positive_distance
-            pull = self._difference.mul_(factor.unsqueeze(-1))
-            part.query_gradient.copy_(pull)
-            part.positive_gradient.sub_(pull)
+            torch.mul(self._difference, factor.unsqueeze(-1), out=part.query_gradient)
+            torch.neg(part.query_gradient, out=part.positive_gradient)
         for place, (kind, block) in enumerate(zip(kinds, coefficients, strict=True)):
             if self._is_distance and self._comparator is Comparator.NEGATIVE_L2:
                 block.div_(self._distances[place])
             elif self._is_distance:
                 block.mul_(2.0)
-            self._write_candidates(kind, block)
+            self._write_candidates(kind, block, self._candidates[place])
 
-    def _write_candidates(self, kind: Candidates, block: Tensor) -> None:
-        """Adds what flows through one kind of negatives."""
+    def _write_candidates(
+        self, kind: Candidates, block: Tensor, vectors: Tensor
+    ) -> None:
+        """Adds what flows through one kind of negatives.
+
+        Args:
+          kind: The negatives.
+          block: [P, C, N], d loss / d products.
+          vectors: [P, N, D], the negatives in the type of the products.
+        """
         part, low = self._part, block.to(self._dtype)
-        part.query_gradient.add_(self._multiply(low, kind.vectors.to(self._dtype)))
-        gradient = self._multiply(low.transpose(1, 2), self._queries)
+        flipped = low.transpose(1, 2)
+        if self._is_exact:
+            part.query_gradient.baddbmm_(low, vectors)
+        else:
+            part.query_gradient.add_(torch.bmm(low, vectors))
+        if not self._is_exact:
+            gradient = torch.bmm(flipped, self._queries)
+            kind.gradient.add_(gradient) if kind.accumulate else kind.gradient.copy_(
+                gradient
+            )
+        elif kind.accumulate:
+            kind.gradient.baddbmm_(flipped, self._queries)
+        else:
+            torch.bmm(flipped, self._queries, out=kind.gradient)
         if self._is_distance:
             part.query_gradient.addcmul_(
                 block.sum(-1, keepdim=True), part.queries, value=-1.0
             )
             columns = block.sum(1).unsqueeze(-1)
-            gradient.addcmul_(columns, kind.vectors, value=-1.0)
-        if kind.accumulate:
-            kind.gradient.add_(gradient)
-        else:
-            kind.gradient.copy_(gradient)
+            kind.gradient.addcmul_(columns, kind.vectors, value=-1.0)
 
-    def _multiply(self, left: Tensor, right: Tensor) -> Tensor:
-        """Returns the batched product in the type of the queries."""
-        return torch.bmm(left, right).to(self._part.queries.dtype)
-
-    def _add_terms(self, scores: Tensor, log_q: Tensor | None) -> Tensor:
-        if self._part.bias is not None:
-            scores = scores + self._part.bias
-        return scores if log_q is None else scores - log_q
+    def _scaled(self, scores: Tensor) -> Tensor:
+        return scores if self._scale == 1.0 else scores.mul_(self._scale)

@@ -1,0 +1,80 @@
+# Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
+
+"""What made the model: time, versions, configuration."""
+
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+
+from twhin.page.markup import Content, Markup, element
+from twhin.page.numbers import format_count, format_secs
+from twhin.report.figure import make_figure, make_table
+from twhin.report.run_files import RunFiles
+from twhin.report.section import Section
+
+_DISTRIBUTIONS = ("torch", "torchrec", "fbgemm-gpu", "fbgemm-gpu-cpu", "numpy")
+
+
+def make_run_section(run: RunFiles, timings: Mapping[str, float]) -> Section:
+    """Returns the section.
+
+    Args:
+      run: The run.
+      timings: Seconds by what they were spent on.
+    """
+    return Section(
+        name="run",
+        title="Run",
+        about=(
+            "With this configuration, this graph and these versions the same command"
+            " gives the same model.",
+        ),
+        figures=(_timings(timings), _facts(run), _config(run)),
+    )
+
+
+def _timings(timings: Mapping[str, float]) -> Markup | None:
+    if not timings:
+        return None
+    rows = [[name, format_secs(secs)] for name, secs in timings.items()]
+    return make_figure("Time", make_table(["", ""], rows), is_half=True)
+
+
+def _facts(run: RunFiles) -> Markup:
+    reader = run.reader
+    rows: list[list[Content]] = [
+        ["Step", format_count(reader.step)],
+        ["Ranks", format_count(reader.world_size)],
+        ["Device", str(run.config.settings.runtime.device)],
+        ["Configuration", _digest(reader.config_digest)],
+        ["Graph", _digest(reader.graph_digest)],
+        ["Python", platform.python_version()],
+    ]
+    rows.extend([name, version] for name, version in _versions().items())
+    return make_figure("Versions", make_table(["", ""], rows), is_half=True)
+
+
+def _digest(digest: str | None) -> Content:
+    if digest is None:
+        return "encoded elsewhere"
+    return element("span", digest[:12], class_="id", title=digest)
+
+
+def _versions() -> dict[str, str]:
+    """Returns the versions of the libraries that are here."""
+    found = {}
+    for name in _DISTRIBUTIONS:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _config(run: RunFiles) -> Markup:
+    return element(
+        "details",
+        element("summary", "The whole configuration, with every default"),
+        element("pre", run.config.text, tabindex="0"),
+        class_="block",
+    )
