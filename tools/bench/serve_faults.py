@@ -15,9 +15,11 @@ import grpc
 import numpy as np
 
 from tools.bench.serve_bundle import ENTITY_TYPE
+from tools.bench.serve_offered_load import OfferedLoad
 from twhin.bundle import versions
-from twhin.client.channel import Connection
+from twhin.client.channel import SERVICE, Connection
 from twhin.client.remote_source import RemoteSource
+from twhin.client.wire import lookup_request
 from twhin.serving.limits import Limits
 from twhin.serving.load_for_test import LoadForTest
 from twhin.serving.malformed_for_test import (
@@ -28,8 +30,11 @@ from twhin.serving.malformed_for_test import (
     send_raw,
 )
 from twhin.serving.server_for_test import ServerForTest, wait_until
+from twhin.v1.embedding_service_pb2 import VECTOR_DTYPE_FLOAT32
 
 _BATCH = 100
+# So many ids that the server, not the client, is what is overloaded.
+_OVERLOAD_BATCH = 2000
 
 
 def measure_start(root: Path, num_times: int) -> dict[str, Any]:
@@ -71,31 +76,28 @@ def measure_reloads(root: Path, num_rows: int, num_reloads: int) -> dict[str, An
 
 
 def measure_overload(root: Path, num_rows: int, secs: float) -> dict[str, Any]:
-    """Asks three times as much at once as workers accept, for `secs`."""
+    """Offers a worker three times the requests that it can answer, for `secs`."""
     limits = Limits(max_concurrent=4, max_streams=0)
+    rng = np.random.default_rng(6)
+    requests = [
+        lookup_request([(ENTITY_TYPE, ids)], VECTOR_DTYPE_FLOAT32)
+        for ids in rng.integers(0, num_rows, (32, _OVERLOAD_BATCH))
+    ]
     with (
-        ServerForTest(root, num_workers=2, limits=limits) as server,
-        RemoteSource(server.address) as source,
+        ServerForTest(root, num_workers=1, limits=limits) as server,
+        grpc.insecure_channel(
+            server.address, [("grpc.max_receive_message_length", -1)]
+        ) as channel,
     ):
-        call = _checked(source.lookup, num_rows)
-        loads = {}
-        # Eight calls are the limit of both workers together.
-        for name, num_calls, length in (
-            ("before", 6, 5.0),
-            ("over", 24, secs),
-            ("after", 6, 5.0),
-        ):
-            with LoadForTest(*[call] * num_calls) as loads[name]:
-                time.sleep(length)
-    return {
-        name: {
-            "statuses": dict(load.statuses),
-            "faults": len(load.faults),
-            "p50_secs": load.percentile(0.5),
-            "p99_secs": load.percentile(0.99),
+        lookup = channel.unary_unary(f"/{SERVICE}/Lookup", None, None)
+        offer = OfferedLoad(lookup, requests)
+        rate = offer.run(5.0, limit=limits.max_concurrent)["rate"]
+        return {
+            "capacity": rate,
+            "before": offer.run(5.0, limit=limits.max_concurrent),
+            "over": offer.run(secs, rate=3 * rate),
+            "after": offer.run(5.0, limit=limits.max_concurrent),
         }
-        for name, load in loads.items()
-    }
 
 
 def measure_kills(root: Path, num_rows: int, num_kills: int) -> dict[str, Any]:

@@ -8,11 +8,10 @@ a run that ended is only evaluated again. After a SIGTERM the run saves its
 state and ends with code 143.
 """
 
-import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from absl import flags
 
@@ -21,10 +20,6 @@ from twhin.bin import flags as run_flags
 from twhin.bin.step_bar import StepBar
 from twhin.config.resolved_config import ResolvedConfig
 
-if TYPE_CHECKING:
-    from twhin.training.training_run import RunResult
-
-_LOG = logging.getLogger(__name__)
 _MODULE = "twhin.bin.train"
 
 _RESTART = flags.DEFINE_boolean(
@@ -83,6 +78,8 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def _train(config: ResolvedConfig, output_dir: Path) -> None:
+    from twhin.bin import after_training
+    from twhin.bin.earlier_model import open_earlier_model
     from twhin.graph.open_graph import open_graph, open_prepared
     from twhin.training.job import join_job
     from twhin.training.launch import TERMINATED_EXIT_CODE
@@ -95,33 +92,26 @@ def _train(config: ResolvedConfig, output_dir: Path) -> None:
         job.wait_for_first("prepared graph")
         if not job.is_first:
             graph = open_prepared(config.settings, output_dir)
-        run = TrainingRun(config, graph, output_dir, job, restart=_is_restarted())
+        run = TrainingRun(
+            config,
+            graph,
+            output_dir,
+            job,
+            earlier=open_earlier_model(config.settings),
+            restart=_is_restarted(),
+        )
         result = run.run()
+        if not result.is_stopped:
+            after_training.export(config, output_dir, result, job)
         if job.is_first:
-            _report(result, output_dir)
+            after_training.report(config, output_dir, result)
     if result.is_stopped:
         sys.exit(TERMINATED_EXIT_CODE)
 
 
 def _is_restarted() -> bool:
     """Returns whether to begin anew; ranks that the launcher restarts go on."""
-    import os
-
     return _RESTART.value and os.environ.get("TORCHELASTIC_RESTART_COUNT", "0") == "0"
-
-
-def _report(result: "RunResult", output_dir: Path) -> None:
-    from twhin.evaluation.report import format_table
-
-    if result.is_stopped:
-        print(f"Stopped; saved as {result.checkpoint}. The same command goes on.")
-        return
-    if result.metrics:
-        print(format_table(result.metrics))
-    print(f"\nRun:         {output_dir}")
-    print(f"Checkpoint:  {result.checkpoint}")
-    print("\nNext: export a bundle for servers and local lookups:")
-    print(f"  ./bazelw run //twhin:export -- --output_dir={output_dir}")
 
 
 if __name__ == "__main__":

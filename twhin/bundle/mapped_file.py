@@ -35,19 +35,11 @@ class MappedFile:
         Raises:
           BundleError: The file is missing or has another size.
         """
+        descriptor = open_file(path, size_bytes)
         try:
-            descriptor = os.open(path, os.O_RDONLY)
-        except OSError as err:
-            raise BundleError(f"{path}: cannot be opened: {err.strerror}") from err
-        try:
-            actual = os.fstat(descriptor).st_size
-            if actual != size_bytes:
-                raise BundleError(
-                    f"{path}: has {actual} bytes; the manifest says {size_bytes}"
-                )
             self._mapping = (
-                mmap.mmap(descriptor, actual, access=mmap.ACCESS_READ)
-                if actual
+                mmap.mmap(descriptor, size_bytes, access=mmap.ACCESS_READ)
+                if size_bytes
                 else None
             )
         finally:
@@ -83,25 +75,50 @@ class MappedFile:
         Raises:
           BundleError: The pages cannot be read or locked.
         """
-        if self._mapping is None:
-            return
-        # Not by `mmap.madvise`, which would hold the interpreter lock throughout.
-        if reason := _call("madvise", self._mapping, _MADV_POPULATE_READ):
-            raise BundleError(f"{self.path}: cannot be read: {reason}")
-        if lock and (reason := _call("mlock", self._mapping)):
-            raise BundleError(
-                f"{self.path}: {self.size_bytes} bytes cannot be locked in memory: "
-                f"{reason}; raise the limit on locked memory (ulimit -l)"
-            )
+        if self._mapping is not None:
+            address = np.frombuffer(self._mapping, dtype=np.uint8).ctypes.data
+            warm_memory(self.path, address, self.size_bytes, lock=lock)
 
 
-def _call(name: str, mapping: mmap.mmap, *flags: int) -> str | None:
-    """Calls a C function on a whole mapping; returns why it failed, or None."""
-    address = np.frombuffer(mapping, dtype=np.uint8).ctypes.data
+def open_file(path: Path, size_bytes: int) -> int:
+    """Opens a file for reading; returns its descriptor.
+
+    Args:
+      path: The file.
+      size_bytes: The size that it must have.
+
+    Raises:
+      BundleError: The file is missing or has another size.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as err:
+        raise BundleError(f"{path}: cannot be opened: {err.strerror}") from err
+    actual = os.fstat(descriptor).st_size
+    if actual != size_bytes:
+        os.close(descriptor)
+        raise BundleError(f"{path}: has {actual} bytes; the manifest says {size_bytes}")
+    return descriptor
+
+
+def warm_memory(path: Path, address: int, size_bytes: int, *, lock: bool) -> None:
+    """Brings a mapped file into memory; see `MappedFile.warm`."""
+    # Not by `mmap.madvise`, which would hold the interpreter lock throughout.
+    if reason := _call("madvise", address, size_bytes, _MADV_POPULATE_READ):
+        raise BundleError(f"{path}: cannot be read: {reason}")
+    if lock and (reason := _call("mlock", address, size_bytes)):
+        raise BundleError(
+            f"{path}: {size_bytes} bytes cannot be locked in memory: {reason}; raise"
+            " the limit on locked memory (ulimit -l)"
+        )
+
+
+def _call(name: str, address: int, size_bytes: int, *flags: int) -> str | None:
+    """Calls a C function on mapped memory; returns why it failed, or None."""
     function = getattr(ctypes.CDLL(None, use_errno=True), name)
     failed = function(
         ctypes.c_void_p(address),
-        ctypes.c_size_t(len(mapping)),
+        ctypes.c_size_t(size_bytes),
         *map(ctypes.c_int, flags),
     )
     return os.strerror(ctypes.get_errno()) if failed else None

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from twhin.bundle import kinds
 from twhin.bundle.id_hash import Int64Array
-from twhin.bundle.mapped_file import MappedFile
+from twhin.bundle.mapped_region import MappedRegion
 from twhin.bundle.row_format import RowFormat, decode_rows, row_width, storage_dtype
 from twhin.v1 import bundle_pb2
 
@@ -25,13 +25,11 @@ class MappedShard:
       start: Its first row.
       stop: One past its last row.
       stored: [stop - start, row width], the rows as they are stored.
-      file: The file behind `stored`.
     """
 
     start: int
     stop: int
     stored: npt.NDArray[Any]
-    file: MappedFile
 
 
 class MappedTable:
@@ -74,10 +72,17 @@ class MappedTable:
             RowFormat, bundle_pb2.RowFormat, table.row_format, "row_format"
         )
         self.shard_starts = (*(s.start_row for s in table.shards), table.num_rows)
-        mapped = (_map_shard(folder, table.shards[i], self) for i in shards)
-        self.shards = tuple(shard for shard in mapped if shard.stop > shard.start)
-        self._starts = np.array([shard.start for shard in self.shards], np.int64)
+        loaded = [table.shards[number] for number in shards]
+        loaded = [shard for shard in loaded if shard.stop_row > shard.start_row]
+        self._region = self._map(folder, loaded)
+        self._stored = self._no_rows()
+        if self._region is not None:
+            self._stored = self._region.array(self.stored_dtype)
+        self.shards = tuple(self._mapped_shards(loaded))
         self._complete = sum(s.stop - s.start for s in self.shards) == self.num_rows
+        # What is added to a row to have its place in `_stored`.
+        self._starts = np.array([shard.start for shard in self.shards], np.int64)
+        self._shifts = np.array(self._places(), np.int64) - self._starts
 
     @property
     def stored_dtype(self) -> np.dtype[Any]:
@@ -92,7 +97,7 @@ class MappedTable:
     @property
     def size_bytes(self) -> int:
         """The bytes that the loaded shards map."""
-        return sum(shard.file.size_bytes for shard in self.shards)
+        return 0 if self._region is None else self._region.size_bytes
 
     def holds(self, rows: Int64Array) -> npt.NDArray[np.bool_]:
         """Returns whether each row is in [0, num_rows) and in a loaded shard."""
@@ -121,12 +126,14 @@ class MappedTable:
             out = np.empty((len(rows), self.stored_width), self.stored_dtype)
         if not self.shards:
             out[:] = 0
-        elif len(self.shards) == 1:
-            shard = self.shards[0]
-            local = rows - shard.start if shard.start else rows
-            shard.stored.take(local, axis=0, out=out, mode="clip")
-        else:
-            self._take_sharded(rows, out)
+            return out
+        places = rows
+        if len(self.shards) > 1:
+            shards = self._starts.searchsorted(rows, side="right") - 1
+            places = rows + self._shifts.take(shards, mode="clip")
+        elif self._shifts[0]:
+            places = rows + self._shifts[0]
+        self._stored.take(places, axis=0, out=out, mode="clip")
         return out
 
     def vectors(
@@ -173,26 +180,33 @@ class MappedTable:
 
     def warm(self, *, lock: bool) -> None:
         """Brings the loaded shards into memory; see `MappedFile.warm`."""
-        for shard in self.shards:
-            shard.file.warm(lock=lock)
+        if self._region is not None:
+            self._region.warm(lock=lock)
 
-    def _take_sharded(self, rows: Int64Array, out: npt.NDArray[Any]) -> None:
-        places = self._starts.searchsorted(rows, side="right") - 1
-        for place, shard in enumerate(self.shards):
-            mine = np.flatnonzero(places == place)
-            if mine.size:
-                local = rows.take(mine) - shard.start
-                out[mine] = shard.stored.take(local, axis=0, mode="clip")
+    def _map(
+        self, folder: Path, loaded: Sequence[bundle_pb2.TableShard]
+    ) -> MappedRegion | None:
+        """Maps the files of shards that have rows; None where there is none."""
+        if not loaded:
+            return None
+        files = [(folder / s.file.path, s.file.size_bytes) for s in loaded]
+        row_bytes = self.stored_width * self.stored_dtype.itemsize
+        return MappedRegion(files, row_bytes=row_bytes)
 
+    def _places(self) -> tuple[int, ...]:
+        """Returns where each loaded shard begins in `_stored`."""
+        return () if self._region is None else self._region.starts
 
-def _map_shard(
-    folder: Path, shard: bundle_pb2.TableShard, table: MappedTable
-) -> MappedShard:
-    file = MappedFile(folder / shard.file.path, size_bytes=shard.file.size_bytes)
-    shape = (shard.stop_row - shard.start_row, table.stored_width)
-    return MappedShard(
-        start=shard.start_row,
-        stop=shard.stop_row,
-        stored=file.array(table.stored_dtype, shape),
-        file=file,
-    )
+    def _no_rows(self) -> npt.NDArray[Any]:
+        return np.empty((0, self.stored_width), self.stored_dtype)
+
+    def _mapped_shards(
+        self, loaded: Sequence[bundle_pb2.TableShard]
+    ) -> Iterator[MappedShard]:
+        for shard, place in zip(loaded, self._places(), strict=True):
+            num_rows = shard.stop_row - shard.start_row
+            yield MappedShard(
+                start=shard.start_row,
+                stop=shard.stop_row,
+                stored=self._stored[place : place + num_rows],
+            )

@@ -189,7 +189,7 @@ class _Step:
         bias = None if query.bias is None else query.bias.detach()
         vector_gradient = torch.empty_like(vectors)
         bias_gradient = None if bias is None else torch.empty_like(bias)
-        weight = group.weight * factor
+        weight = group.weight.to(vectors.dtype) * factor
         loss = vectors.new_zeros(())
         positives, positive_gradient = side.segment.of(rows), side.segment.of(gradients)
         for start, stop, chunks in _parts(group, side):

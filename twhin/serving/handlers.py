@@ -65,18 +65,20 @@ class MethodHandlers(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         self._threads = threads
         # Streams have threads of their own, which wait most of the time; one is
         # left to refuse more.
+        self._refusal_threads = futures.ThreadPoolExecutor(1)
         self._stream_threads = futures.ThreadPoolExecutor(limits.max_streams + 1)
         self._stream_slots = threading.Semaphore(limits.max_streams)
         self._work_slots = threading.Semaphore(NUM_AT_WORK)
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-        """Notes the arrival and returns the method's handler."""
+        """Notes the arrival and returns the method's handler, or its refusal."""
         entry = self._handlers.get(handler_call_details.method)
         if entry is None:
             return None
-        handler, received = entry
+        handler, refusal = entry
+        if refusal and self._threads.num_unfinished >= self._limits.max_concurrent:
+            return refusal
         _ARRIVAL.set(time.perf_counter())
-        received.inc()
         return handler
 
     def add_unary(
@@ -104,7 +106,7 @@ class MethodHandlers(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         handler = grpc.unary_unary_rpc_method_handler(
             answer, response_serializer=serialize
         )
-        self._add(name, handler)
+        self._handlers[self._prefix + name] = handler, self._make_refusal(name)
 
     def add_stream(
         self,
@@ -144,11 +146,25 @@ class MethodHandlers(grpc.GenericRpcHandler):  # type: ignore[type-arg]
         handler = grpc.stream_stream_rpc_method_handler(
             handle, response_serializer=serialize
         )
-        self._add(name, handler)
+        self._handlers[self._prefix + name] = handler, None
 
-    def _add(self, name: str, handler: Any) -> None:
-        received = self._metrics.received.labels(name)
-        self._handlers[self._prefix + name] = handler, received
+    def _make_refusal(self, name: str) -> Any:
+        """Returns the handler for requests over the limit."""
+        refused = self._metrics.requests.labels(name, "RESOURCE_EXHAUSTED")
+
+        def refuse(request: bytes, context: grpc.ServicerContext) -> Any:
+            refused.inc()
+            context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"the server has max_concurrent={self._limits.max_concurrent} "
+                "requests in work; no more are allowed",
+            )
+
+        # Not in the threads of those that are in work.
+        refuse.experimental_thread_pool = (  # type: ignore[attr-defined]
+            self._refusal_threads
+        )
+        return grpc.unary_unary_rpc_method_handler(refuse)
 
     def _make_answer(
         self,

@@ -38,6 +38,7 @@ class RequestThreads(futures.Executor):
         # By thread: when it began to wait for a message; None while it works.
         self._waiting: dict[int, float | None] = {}
         self._num_alive = 0
+        self._num_unfinished = 0
         self._stopping = threading.Event()
         for _ in range(num_threads):
             self._add_thread()
@@ -47,6 +48,11 @@ class RequestThreads(futures.Executor):
     def num_alive(self) -> int:
         """The threads that there are now."""
         return self._num_alive
+
+    @property
+    def num_unfinished(self) -> int:
+        """The tasks that wait or are at work."""
+        return self._num_unfinished
 
     def note_work(self) -> None:
         """Called by a task once its message is there."""
@@ -59,6 +65,8 @@ class RequestThreads(futures.Executor):
     ) -> "futures.Future[T]":
         """Has a thread call fn(*args)."""
         future: futures.Future[T] = futures.Future()
+        with self._lock:
+            self._num_unfinished += 1
         self._tasks.put((future, fn, args))
         return future
 
@@ -89,6 +97,8 @@ class RequestThreads(futures.Executor):
             else:
                 future.set_result(result)
             del self._waiting[thread], task, future, fn, args
+            with self._lock:
+                self._num_unfinished -= 1
             if self._num_alive > self._num_threads and self._leave():
                 return
 

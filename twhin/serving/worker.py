@@ -34,6 +34,7 @@ _EXIT_UNUSABLE = 2
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 _LONG_SECS = 3600.0
 _NUM_REFLECTION_THREADS = 2
+_NUM_SPARE_RPCS = 64
 _PR_SET_PDEATHSIG = 1
 
 
@@ -58,11 +59,13 @@ class Worker:
             metrics=server_metrics,
         )
         limits = server_options.limits
-        max_rpcs = limits.max_concurrent + limits.max_streams
-        threads = RequestThreads(handlers.NUM_AT_WORK, max_rpcs + 1)
+        threads = RequestThreads(handlers.NUM_AT_WORK, limits.max_concurrent + 2)
         self._server = grpc.server(
             threads,  # type: ignore[arg-type]  # Only `submit` is used.
-            maximum_concurrent_rpcs=max_rpcs,
+            # Beyond our own limits, which say so: only where refusals pile up.
+            maximum_concurrent_rpcs=limits.max_concurrent
+            + limits.max_streams
+            + _NUM_SPARE_RPCS,
             options=[
                 ("grpc.so_reuseport", 1),
                 ("grpc.max_receive_message_length", limits.max_message_bytes),

@@ -58,6 +58,11 @@ class DenseTableKernel(TableKernel):
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
 
+    def take_touched_rows(self) -> Tensor:
+        """Returns all rows: momentum moves those that no step looked up, too."""
+        rows = self._rows()
+        return torch.arange(len(rows), device=rows.device)
+
     def _look_up(self, rows: Tensor) -> Tensor:
         found: Tensor = self._plain(rows)
         return found

@@ -160,20 +160,31 @@ class EntityTables:
         return [kernel.part() for kernel in self._kernels[entity_type]]
 
     def record_touched_rows(self) -> None:
-        """Remembers from now on which rows a step touches, for `project`.
+        """Remembers from now on which rows are looked up.
 
         Raises:
-          ConfigError: A table's rows cannot be projected.
+          ConfigError: A table's rows cannot be changed after a step.
         """
         for name in self._names:
             table_rules.check_projection(name, self._tables[name])
         for kernel in self._all_kernels():
             kernel.record_touched_rows()
 
-    def project(self, projection: Projection) -> None:
-        """Applies the constraint to the rows that the last step touched."""
+    def take_touched_rows(self) -> dict[str, Tensor]:
+        """Returns the rows that may have changed since the last call.
+
+        Returns:
+          By entity type [n] int64, each row once, counted from the first row of
+          this rank's part; types without a part have no entry.
+        """
+        return {
+            kernel.name: kernel.take_touched_rows() for kernel in self._all_kernels()
+        }
+
+    def project(self, projection: Projection, touched: Mapping[str, Tensor]) -> None:
+        """Applies a constraint to rows that `take_touched_rows` gave."""
         for kernel in self._all_kernels():
-            kernel.project(projection)
+            kernel.project(projection, touched[kernel.name])
 
     def describe(self) -> Sequence[str]:
         """Returns lines that state the size and form of each table."""

@@ -165,7 +165,7 @@ def _project(projection: Projection) -> dict[str, list[Any]]:
     found = model.lookup(dict.fromkeys(tables, torch.tensor([2, 0, 2])))
     _loss(found, 0, 0).backward()  # type: ignore[no-untyped-call]
     model.step()
-    model.project(projection)
+    model.project(projection, model.take_touched_rows())
     return _parts(model, list(tables))
 
 

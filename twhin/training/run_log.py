@@ -5,10 +5,12 @@
 import logging
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Self
 
+import torch
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
@@ -16,6 +18,7 @@ from twhin.training.history import History
 from twhin.training.training_step import StepTotals
 
 TENSORBOARD_FOLDER = "tensorboard"
+_MAX_NORMS = 100_000
 _LOG = logging.getLogger(__name__)
 
 
@@ -102,6 +105,24 @@ class RunLog:
         self._history.add(step, metrics)
         # The pause for the evaluation is not a step's.
         self._begin_interval()
+
+    def add_norms(self, tables: Mapping[str, Iterable[Tensor]], *, step: int) -> None:
+        """Adds histograms of the lengths of vectors after so many steps.
+
+        Args:
+          tables: By entity type blocks of rows, [n, D] each; of a long one an even
+            sample is taken.
+          step: The number of steps.
+        """
+        for entity_type, blocks in tables.items():
+            norms = [
+                rows[:: len(rows) // _MAX_NORMS + 1].float().norm(dim=1)
+                for rows in blocks
+            ]
+            if norms:
+                self._writer.add_histogram(
+                    f"norms/{entity_type}", torch.cat(norms).cpu(), step
+                )
 
     def say(self, line: str, *args: object) -> None:
         """Logs a line above the bar."""

@@ -88,21 +88,34 @@ class TableKernel(abc.ABC):
         return features
 
     def record_touched_rows(self) -> None:
-        """Remembers from now on which rows are looked up, for `project`."""
+        """Remembers from now on which rows are looked up."""
         self._records_touched = True
 
-    def project(self, projection: Projection) -> None:
-        """Puts the rows that were looked up since the last call back in place.
+    def take_touched_rows(self) -> Tensor:
+        """Returns the rows that may have changed since the last call.
+
+        Returns:
+          [n] int64, each row once, counted from the first row of this rank's part.
+        """
+        rows = [torch.empty(0, dtype=torch.int64), *self._touched]
+        self._touched.clear()
+        touched: Tensor = torch.unique(
+            torch.cat([each.to(rows[-1].device) for each in rows])
+        )
+        return touched
+
+    def project(self, projection: Projection, touched: Tensor) -> None:
+        """Puts rows back in place.
+
+        Args:
+          projection: The constraint.
+          touched: [n] int64, as `take_touched_rows` gives them.
 
         Raises:
           ValueError: `projection` is not a constraint.
         """
         if projection is Projection.NONE:
             raise ValueError(f"projection: {projection!r} is not a constraint")
-        touched = torch.unique(torch.cat(self._touched)) if self._touched else []
-        self._touched.clear()
-        if not len(touched):
-            return
         rows = self._rows()
         vectors = rows[touched].float()
         norms = vectors.norm(dim=1, keepdim=True).clamp_min(_MIN_NORM)
@@ -119,7 +132,7 @@ class TableKernel(abc.ABC):
         return (self._prepare(features),)
 
     def _record(self, rows: Tensor) -> None:
-        """Remembers `rows` where a projection will ask for them."""
+        """Remembers `rows` where someone will ask for them."""
         if self._records_touched:
             self._touched.append(rows)
 

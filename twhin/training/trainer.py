@@ -203,6 +203,11 @@ class Trainer:
         if log is None or not metrics:
             return
         log.add_metrics(metrics, step=self._progress.step)
+        tables = self._parts.make_state().tables
+        log.add_norms(
+            {name: [part.rows for part in parts] for name, parts in tables.items()},
+            step=self._progress.step,
+        )
         chosen = self._settings.evaluation.best_metric
         names = [f"valid/{chosen}"] if chosen else _headline(metrics)
         text = " ".join(f"{name}={metrics[name]:.4f}" for name in names)

@@ -9,8 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from twhin.checkpoint.folders import CheckpointChoice, find_checkpoint
+from twhin.checkpoint.folders import (
+    CHECKPOINTS_FOLDER,
+    CheckpointChoice,
+    find_checkpoint,
+)
 from twhin.checkpoint.load_newest import load_newest
+from twhin.checkpoint.manifest import CONFIG_FILE
 from twhin.checkpoint.reader import CheckpointReader
 from twhin.checkpoint.training_state import Progress, TrainingState
 from twhin.checkpoint.writer import CheckpointWriter
@@ -28,14 +33,15 @@ from twhin.training import resume
 from twhin.training.entity_tables import EntityTables
 from twhin.training.job import Job
 from twhin.training.known_edges import KnownEdges
+from twhin.training.prior import Prior, freeze_tables
 from twhin.training.relation_optimizer import RelationOptimizer
 from twhin.training.run_log import RunLog
 from twhin.training.step_batch_builder import StepBatchBuilder
 from twhin.training.trainer import Trainer, TrainerParts, count_steps
 from twhin.training.training_step import TrainingStep
+from twhin.training.warm_start import WarmStart
+from twhin.training.warm_start_source import EarlierModel
 
-CHECKPOINTS_FOLDER = "checkpoints"
-CONFIG_FILE = "config.yaml"
 _LOG = logging.getLogger(__name__)
 
 
@@ -69,6 +75,7 @@ class TrainingRun:
         output_dir: Path,
         job: Job,
         *,
+        earlier: EarlierModel | None = None,
         restart: bool = False,
     ) -> None:
         """Creates tables and relations; a collective.
@@ -78,6 +85,7 @@ class TrainingRun:
           graph: The graph.
           output_dir: The run's folder, the same for all ranks.
           job: The ranks.
+          earlier: What a warm start takes rows from; None without one.
           restart: Whether to delete checkpoints that are there.
 
         Raises:
@@ -90,12 +98,15 @@ class TrainingRun:
         self._graph = graph
         self._output_dir = output_dir
         self._job = job
+        self._earlier = earlier
+        self._warm_start: WarmStart | None = None
         self._checkpoints = output_dir / CHECKPOINTS_FOLDER
         self._prepare_folder(restart)
+        self._table_settings = {t.name: t.table for t in settings.graph.entity_types}
         self._relations = relation_settings(settings.graph, graph.schema)
         self._tables = EntityTables(
             schema=graph.schema,
-            tables={t.name: t.table for t in settings.graph.entity_types},
+            tables=freeze_tables(self._table_settings),
             embedding_dim=settings.model.embedding_dim,
             optimizer=settings.optimizer,
             device=job.device,
@@ -138,6 +149,8 @@ class TrainingRun:
             for split in ("valid", "test")
             for name, value in self._evaluator.evaluate(split).items()
         }
+        if self._warm_start is not None:
+            metrics.update(self._warm_start.measure_alignment().metrics)
         if self._job.is_first:
             write_metrics(
                 self._output_dir / METRICS_FILE,
@@ -181,11 +194,16 @@ class TrainingRun:
             schema=self._graph.schema,
             group=self._job.group,
         )
-        if progress is None:
-            self._tables.initialize(
-                init_scale=self._settings.model.init_scale,
-                seed=self._settings.training.seed,
+        if self._earlier is not None:
+            self._warm_start = WarmStart(
+                self._earlier,
+                graph=self._graph,
+                tables=state.tables,
+                embedding_dim=self._settings.model.embedding_dim,
+                job=self._job,
             )
+        if progress is None:
+            self._start_anew(state)
             return Progress()
         self._take_over(state, progress)
         if self._job.is_first:
@@ -193,6 +211,23 @@ class TrainingRun:
                 "event=resumed step=%d epoch=%d", progress.step, progress.epoch + 1
             )
         return progress
+
+    def _start_anew(self, state: TrainingState) -> None:
+        """Fills tables at random, or from the earlier model."""
+        self._tables.initialize(
+            init_scale=self._settings.model.init_scale,
+            seed=self._settings.training.seed,
+        )
+        if self._warm_start is None:
+            return
+        settings = self._settings.warm_start
+        self._warm_start.fill_rows(settings)
+        self._warm_start.fill_relations(
+            self._relations,
+            state.relations,
+            state.relation_optimizer if settings.optimizer_state else None,
+        )
+        self._relation_optimizer.load_state_dict(state.relation_optimizer)
 
     def _take_over(self, state: TrainingState, progress: Progress) -> None:
         """Hands loaded values on that are no views."""
@@ -220,6 +255,7 @@ class TrainingRun:
                         model=self._model,
                         relation_optimizer=self._relation_optimizer,
                         job=self._job,
+                        prior=self._make_prior(),
                     ),
                     make_state=self._state,
                     evaluator=self._evaluator,
@@ -231,6 +267,11 @@ class TrainingRun:
             )
             trainer.run()
             return trainer.is_stopped
+
+    def _make_prior(self) -> Prior | None:
+        if self._warm_start is None:
+            return None
+        return self._warm_start.make_prior(self._table_settings)
 
     def _choose(self) -> tuple[Path, int]:
         """Loads the best checkpoint, or stays at the newest; returns it and its step."""
@@ -278,6 +319,10 @@ class TrainingRun:
             batch_size=self._settings.training.batch_size,
             seed=self._settings.training.seed,
             rank=self._job.rank,
+            world_size=self._job.world_size,
+            shared_group=self._job.new_cpu_group()
+            if negatives.share_across_ranks
+            else None,
             degrees=degrees,
             known_edges=known_edges,
         )

@@ -18,6 +18,7 @@ from twhin.model.fused_edge_loss import fused_edge_loss, is_fused
 from twhin.model.relation_model import RelationModel
 from twhin.training.entity_tables import EntityTables
 from twhin.training.job import Job
+from twhin.training.prior import Prior
 from twhin.training.relation_optimizer import RelationOptimizer
 from twhin.training.step_batch import StepBatch
 
@@ -53,6 +54,7 @@ class TrainingStep:
         model: RelationModel,
         relation_optimizer: RelationOptimizer,
         job: Job,
+        prior: Prior | None = None,
     ) -> None:
         """Chooses the fused loss where it serves the settings.
 
@@ -62,6 +64,7 @@ class TrainingStep:
           model: The relations, on the job's device.
           relation_optimizer: Updates `model`.
           job: The ranks.
+          prior: What holds rows near earlier vectors; None for nothing.
         """
         self._settings = settings
         self._tables = tables
@@ -69,8 +72,10 @@ class TrainingStep:
         self._relation_optimizer = relation_optimizer
         self._job = job
         self._is_fused = is_fused(settings.model.comparator, settings.loss)
+        self._prior = prior
         self._is_projected = settings.model.projection is not Projection.NONE
-        if self._is_projected:
+        self._needs_touched = self._is_projected or prior is not None
+        if self._needs_touched:
             tables.record_touched_rows()
         if settings.training.precision is Precision.TF32:
             torch.backends.cuda.matmul.allow_tf32 = True
@@ -89,6 +94,9 @@ class TrainingStep:
         Raises:
           TrainingError: The loss is not finite; nothing has been updated.
         """
+        if self._needs_touched:
+            # Those that an evaluation has looked up.
+            self._tables.take_touched_rows()
         # fbgemm takes the rate of an update at its lookup.
         self._tables.set_learning_rate_factor(factor)
         rows = self._tables.lookup(batch.rows)
@@ -97,9 +105,18 @@ class TrainingStep:
         torch.autograd.backward(loss.total)
         self._tables.step()
         self._relation_optimizer.step(factor)
-        if self._is_projected:
-            self._tables.project(self._settings.model.projection)
+        self._move_touched(factor)
         return totals
+
+    def _move_touched(self, factor: float) -> None:
+        """Applies what acts on rows after their update."""
+        if not self._needs_touched:
+            return
+        touched = self._tables.take_touched_rows()
+        if self._is_projected:
+            self._tables.project(self._settings.model.projection, touched)
+        if self._prior is not None:
+            self._prior.apply(touched, factor)
 
     def _loss(self, rows: Mapping[str, Tensor], batch: StepBatch) -> EdgeLoss:
         precision = self._settings.training.precision
