@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torchrec.sparse.jagged_tensor import KeyedJaggedTensor
@@ -56,10 +57,9 @@ class BatchMaker:
         """
         self._graph = graph
         self._vectors = vectors
-        self._logs = [
-            np.log1p(degrees).astype(np.float32)
-            for degrees in (graph.user_degrees, graph.item_degrees)
-        ]
+        self._past_keys = np.unique(
+            graph.past.user * len(graph.item_ids) + graph.past.item
+        )
 
     def batches(
         self,
@@ -81,34 +81,51 @@ class BatchMaker:
             users, items = self._vectors
             both = [users.lookup(pairs.user), items.lookup(pairs.item)]
             twhin = torch.from_numpy(np.stack(both, axis=1))
-        dense = [self._logs[0][pairs.user], self._logs[1][pairs.item]]
         return Batch(
             sparse=self._make_sparse(pairs),
-            dense=torch.from_numpy(np.stack(dense, axis=1)),
+            dense=torch.from_numpy(self._make_dense(pairs)),
             twhin=twhin,
             label=torch.from_numpy(pairs.label),
         )
 
+    def _make_dense(self, pairs: LabelledPairs) -> npt.NDArray[np.float32]:
+        """Returns the logarithms of the degrees, an edge itself not counted."""
+        keys = pairs.user * len(self._graph.item_ids) + pairs.item
+        places = np.searchsorted(self._past_keys, keys)
+        is_past = self._past_keys[np.minimum(places, len(self._past_keys) - 1)] == keys
+        degrees = [
+            self._graph.user_degrees[pairs.user] - is_past,
+            self._graph.item_degrees[pairs.item] - is_past,
+        ]
+        logs: npt.NDArray[np.float32] = np.log1p(
+            np.stack(degrees, axis=1), dtype=np.float32
+        )
+        return logs
+
     def _make_sparse(self, pairs: LabelledPairs) -> KeyedJaggedTensor:
         ones = np.ones(len(pairs), np.int64)
-        history, lengths = self._histories(pairs.user)
+        history, lengths = self._histories(pairs)
         return KeyedJaggedTensor(
             keys=list(FEATURES),
             values=torch.from_numpy(np.concatenate([pairs.user, pairs.item, history])),
             lengths=torch.from_numpy(np.concatenate([ones, ones, lengths])),
         )
 
-    def _histories(self, users: Integers) -> tuple[Integers, Integers]:
+    def _histories(self, pairs: LabelledPairs) -> tuple[Integers, Integers]:
         """Returns the items of all users' pasts, one after another, and the numbers.
 
-        Of a long past it takes MAX_HISTORY items at even distances.
+        Of a long past it takes MAX_HISTORY items at even distances. The item of the
+        pair itself is left out: it would give the label away.
         """
-        starts = self._graph.history_starts[users]
-        sizes = self._graph.history_starts[users + 1] - starts
+        starts = self._graph.history_starts[pairs.user]
+        sizes = self._graph.history_starts[pairs.user + 1] - starts
         lengths = np.minimum(sizes, MAX_HISTORY)
         within = np.arange(lengths.sum()) - np.repeat(
             np.cumsum(lengths) - lengths, lengths
         )
         strides = np.repeat(sizes / np.maximum(lengths, 1), lengths)
         places = np.repeat(starts, lengths) + (within * strides).astype(np.int64)
-        return self._graph.past.item[places], lengths
+        items = self._graph.past.item[places]
+        pair = np.repeat(np.arange(len(pairs)), lengths)
+        is_other = items != pairs.item[pair]
+        return items[is_other], np.bincount(pair[is_other], minlength=len(pairs))

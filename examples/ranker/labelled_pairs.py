@@ -35,6 +35,14 @@ class LabelledPairs:
         """Returns n."""
         return len(self.label)
 
+    def join(self, others: "LabelledPairs") -> "LabelledPairs":
+        """Returns these pairs and the others behind them."""
+        return LabelledPairs(
+            user=np.concatenate([self.user, others.user]),
+            item=np.concatenate([self.item, others.item]),
+            label=np.concatenate([self.label, others.label]),
+        )
+
     def take(self, places: Integers) -> "LabelledPairs":
         """Returns the pairs at these places."""
         return LabelledPairs(

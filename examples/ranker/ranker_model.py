@@ -30,15 +30,15 @@ class RankerModel(nn.Module):
 
         Args:
           num_users: Rows of the user table.
-          num_items: Rows of the item table, which histories share.
+          num_items: Rows of the tables of items and of histories.
           twhin_dim: D; None for a model without TwHIN vectors.
         """
         super().__init__()
         self.embeddings = EmbeddingBagCollection(
             tables=[
-                _table("users", num_users, ["user"]),
-                _table("items", num_items, ["item"]),
-                _table("histories", num_items, ["history"], PoolingType.MEAN),
+                _table("user_table", num_users, ["user"]),
+                _table("item_table", num_items, ["item"]),
+                _table("history_table", num_items, ["history"], PoolingType.MEAN),
             ]
         )
         self.dense_tower = nn.Sequential(

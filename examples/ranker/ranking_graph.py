@@ -11,6 +11,7 @@ Letters in shapes: U users, I items, E edges.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,7 @@ class Edges:
     item: Integers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class RankingGraph:
     """One relation of a prepared graph: users and the items that they act on.
 
@@ -60,12 +61,12 @@ class RankingGraph:
     learning: Edges
     test: Edges
 
-    @property
+    @cached_property
     def user_degrees(self) -> Integers:
         """[U] int64, the length of each user's past."""
         return np.diff(self.history_starts)
 
-    @property
+    @cached_property
     def item_degrees(self) -> Integers:
         """[I] int64, how often each item is in the past."""
         return np.bincount(self.past.item, minlength=len(self.item_ids))

@@ -24,7 +24,7 @@ from twhin.client.open_source import open_source
 from twhin.errors import TwhinError
 
 _USAGE_EXIT_CODE = 2
-_KINDS = ("without", "with TwHIN")
+_WITHOUT, _PAST, _WITH = _KINDS = ("without", "without, past", "with TwHIN")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -70,28 +70,27 @@ def _compare(
     graph: RankingGraph, vectors: tuple[CachedVectors, CachedVectors], seeds: int
 ) -> None:
     outcomes: dict[str, list[Outcome]] = {kind: [] for kind in _KINDS}
-    _say(f"{'seed':>4}  {'ranker':<10}  {'AUC':>7}  {'RCE %':>7}  epochs   secs")
+    _say(f"{'seed':>4}  {'ranker':<13}  {'AUC':>7}  {'RCE %':>7}  epochs   secs")
     for seed in range(seeds):
         for kind in _KINDS:
             started = time.perf_counter()
-            used = vectors if kind == _KINDS[1] else None
-            outcome = train_ranker(graph, used, seed)
+            used = vectors if kind == _WITH else None
+            outcome = train_ranker(graph, used, seed, learns_past=kind == _PAST)
             outcomes[kind].append(outcome)
             secs = time.perf_counter() - started
             _say(
-                f"{seed:>4}  {kind:<10}  {outcome.auc:7.4f}  {outcome.rce:7.2f}"
+                f"{seed:>4}  {kind:<13}  {outcome.auc:7.4f}  {outcome.rce:7.2f}"
                 f"  {outcome.num_epochs:>6}  {secs:5.1f}"
             )
     auc = {kind: np.array([o.auc for o in outcomes[kind]]) for kind in _KINDS}
     rce = {kind: np.array([o.rce for o in outcomes[kind]]) for kind in _KINDS}
     for kind in _KINDS:
         _say(
-            f"{'mean':>4}  {kind:<10}  {_spread(auc[kind], 4)}  {_spread(rce[kind], 2)}"
+            f"{'mean':>4}  {kind:<13}  {_spread(auc[kind], 4)}  {_spread(rce[kind], 2)}"
         )
-    _say(
-        f"gain              AUC {_spread(auc[_KINDS[1]] - auc[_KINDS[0]], 4)}"
-        f"   RCE {_spread(rce[_KINDS[1]] - rce[_KINDS[0]], 2)} points"
-    )
+    for kind in (_WITHOUT, _PAST):
+        gains = _spread(auc[_WITH] - auc[kind], 4), _spread(rce[_WITH] - rce[kind], 2)
+        _say(f"gain over {kind!r}: AUC {gains[0]}, RCE {gains[1]} points")
     asked = sum(each.num_asked for each in vectors)
     _say(f"{asked:,} vectors were looked up, each once")
 

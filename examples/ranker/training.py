@@ -17,8 +17,8 @@ from examples.ranker.ranker_model import RankerModel
 from examples.ranker.ranking_graph import RankingGraph
 from twhin.training.prefetch import Prefetcher
 
-_BATCH_SIZE = 512
-_LEARNING_RATE = 1e-3
+_BATCH_SIZE = 1024
+_LEARNING_RATE = 2e-3
 _MAX_EPOCHS = 12
 _HELD_OUT = 0.1
 _NUM_NEGATIVES = 4
@@ -45,6 +45,8 @@ def train_ranker(
     graph: RankingGraph,
     vectors: tuple[CachedVectors, CachedVectors] | None,
     seed: int,
+    *,
+    learns_past: bool = False,
 ) -> Outcome:
     """Trains until the held-out loss rises, and measures the best model.
 
@@ -53,6 +55,8 @@ def train_ranker(
       vectors: Those of users and of items; None for a ranker without them.
       seed: Of the pairs, their order and the parameters: the same pairs with
         vectors and without.
+      learns_past: Whether the past is learnt from as well, which is of use without
+        vectors only: they have been made from it.
 
     Raises:
       RequestError: A server does not answer in time.
@@ -67,6 +71,8 @@ def train_ranker(
         pairs.take(order[:num_held_out]),
         pairs.take(order[num_held_out:]),
     )
+    if learns_past:
+        learning = learning.join(sampler.draw(graph.past, generator))
     test = sampler.draw(graph.test, np.random.default_rng(_TEST_SEED))
     maker = BatchMaker(graph, vectors)
     model = RankerModel(

@@ -19,6 +19,9 @@ _UPSTREAM_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 # torchrec names the CUDA package; the CPU package serves the same modules.
 _STANDS_FOR = {"fbgemm-gpu": "fbgemm-gpu-cpu"}
 
+# A line of locks whose distributions are published as sources only.
+_NO_WHEELS = "# Has source distributions."
+
 _HEADER = """\
 # Written by third_party/python/install.py.
 
@@ -54,6 +57,14 @@ py_library(
 """
 
 
+_ALIAS = """
+alias(
+    name = "{name}",
+    actual = ":{actual}",
+)
+"""
+
+
 def normalize(name: str) -> str:
     """Returns the name of a distribution as locks and labels write it."""
     return name.lower().replace("_", "-").replace(".", "-")
@@ -66,7 +77,9 @@ def install(lock: Path, folder: Path) -> None:
     torch, the upstream CPU index is asked besides.
     """
     command = [sys.executable, "-m", "pip", "install", "-qq", "--no-deps"]
-    command += ["--require-hashes", "--only-binary=:all:", "--no-compile"]
+    command += ["--require-hashes", "--no-compile"]
+    if _NO_WHEELS not in lock.read_text():
+        command.append("--only-binary=:all:")
     command += ["--disable-pip-version-check", "--root-user-action=ignore"]
     command += [f"--target={folder}", "--requirement", str(lock)]
     if subprocess.run(command, check=False).returncode == 0:
@@ -151,6 +164,12 @@ def build_file(folder: Path) -> str:
         parts.append(
             _LIBRARY.format(name=name, data=f"[{lines}\n    ]", folder=folder.name)
         )
+    # Either package serves the same modules; targets depend on whichever is there.
+    parts += [
+        _ALIAS.format(name=name, actual=stand_in)
+        for name, stand_in in _STANDS_FOR.items()
+        if stand_in in owned and name not in owned
+    ]
     return "".join(parts)
 
 

@@ -30,27 +30,30 @@ def _find_python(ctx):
     fail(_WRONG_PYTHON.format(tried = ", ".join(candidates)))
 
 def _python_repository_impl(ctx):
-    variant = ctx.os.environ.get("TWHIN_DEVICE", "cpu")
-    locks = {name: label for label, name in ctx.attr.locks.items()}
-    if variant not in locks:
-        fail("TWHIN_DEVICE: is {}; allowed: {}".format(repr(variant), ", ".join(sorted(locks))))
+    lock = ctx.attr.lock
+    if not lock:
+        variant = ctx.os.environ.get("TWHIN_DEVICE", "cpu")
+        locks = {name: label for label, name in ctx.attr.locks.items()}
+        if variant not in locks:
+            fail("TWHIN_DEVICE: is {}; allowed: {}".format(repr(variant), ", ".join(sorted(locks))))
+        lock = locks[variant]
     python = _find_python(ctx)
     installer = ctx.path(ctx.attr._installer)
     result = ctx.execute(
-        [python, installer, ctx.path(locks[variant]), "site-packages", "BUILD.bazel"],
+        [python, installer, ctx.path(lock), "site-packages", "BUILD.bazel"],
         timeout = 3600,
         quiet = False,
     )
     if result.return_code != 0:
-        fail("installing {} failed:\n{}".format(locks[variant], result.stderr))
+        fail("installing {} failed:\n{}".format(lock, result.stderr))
 
 python_repository = repository_rule(
     doc = "Installs a lock with pip and makes a py_library of each distribution.",
     implementation = _python_repository_impl,
     attrs = {
+        "lock": attr.label(doc = "The lock, where there is one."),
         "locks": attr.label_keyed_string_dict(
             doc = "The locks, with their names; the environment variable TWHIN_DEVICE chooses, default cpu.",
-            mandatory = True,
         ),
         "_installer": attr.label(default = "//third_party/python:install.py", allow_single_file = True),
     },

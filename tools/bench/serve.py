@@ -27,8 +27,8 @@ from tools.bench import serve_bundle, serve_faults, serve_peers
 from tools.bench.serve_load import ClientProcesses, alternate
 from twhin.bundle.bundle import Bundle
 from twhin.bundle.row_format import RowFormat
-from twhin.serving.served_for_test import write_bundle
-from twhin.serving.server_for_test import ServerForTest
+from twhin.testing.served_bundle import write_bundle
+from twhin.testing.server_process import ServerForTest
 
 _PARTS = (
     "throughput", "latency", "retrieve", "start", "reload", "overload", "kill",

@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from twhin.bundle import id_writer, kinds, table_writer, versions
 from twhin.bundle.bundle import Bundle
-from twhin.bundle.bundle_for_test import TableForTest, write_bundle_for_test
 from twhin.bundle.kinds import Comparator, IndexKind
 from twhin.bundle.new_version import NewVersion
 from twhin.bundle.row_format import RowFormat, encode_rows
-from twhin.retrieval.index_for_test import add_index_for_test
 from twhin.retrieval.operators import Query
 from twhin.retrieval.retriever import Retriever
+from twhin.testing.small_bundle import TableForTest, write_bundle_for_test
+from twhin.testing.small_index import add_index_for_test
 from twhin.v1 import bundle_pb2, train_config_pb2
 
 ENTITY_TYPE = "item"
@@ -130,5 +130,5 @@ def _blocks(
     block[:, -1] = base
     for first in range(start, stop, _BLOCK_ROWS):
         rows = block[: min(_BLOCK_ROWS, stop - first)]
-        rows[:, 0] = np.arange(first, first + len(rows))
+        rows[:, 0] = np.arange(first, first + len(rows)) % 1000
         yield rows

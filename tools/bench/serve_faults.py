@@ -21,15 +21,15 @@ from twhin.client.channel import SERVICE, Connection
 from twhin.client.remote_source import RemoteSource
 from twhin.client.wire import lookup_request
 from twhin.serving.limits import Limits
-from twhin.serving.load_for_test import LoadForTest
-from twhin.serving.malformed_for_test import (
+from twhin.testing.malformed_requests import (
     PREFACE,
     PROPER_STATUSES,
     connect,
     send_malformed,
     send_raw,
 )
-from twhin.serving.server_for_test import ServerForTest, wait_until
+from twhin.testing.request_load import LoadForTest
+from twhin.testing.server_process import ServerForTest, wait_until
 from twhin.v1.embedding_service_pb2 import VECTOR_DTYPE_FLOAT32
 
 _BATCH = 100

@@ -78,6 +78,8 @@ def main(argv: list[str]) -> None:
         f"# Made from {', '.join(sources)} by `python3.11 tools/lock/lock.py {kind}`;",
         "# do not edit.",
     ]
+    if kind == "spark":
+        header.append("# Has source distributions.")
     target = _FOLDER / f"requirements-{kind}.txt"
     target.write_text("\n".join([*header, *sorted(lines.values())]) + "\n")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tools.wheel import client_wheel
-from twhin.serving.served_for_test import user_id, write_bundle
+from twhin.testing.served_bundle import user_id, write_bundle
 
 # typing_extensions is what grpcio depends on.
 _ALLOWED = ("google", "grpc", "numpy", "numpy.libs", "typing_extensions.py")

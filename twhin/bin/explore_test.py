@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from twhin.bin import explore
-from twhin.bundle.bundle_for_test import TableForTest, write_bundle_for_test
 from twhin.testing.command_process import process_environment, run_python
+from twhin.testing.small_bundle import TableForTest, write_bundle_for_test
 
 _MODULE = explore.__name__
 

@@ -9,11 +9,6 @@ import pytest
 import torch
 
 from twhin.bin import inspect_folder
-from twhin.bundle.bundle_for_test import (
-    RelationForTest,
-    TableForTest,
-    write_bundle_for_test,
-)
 from twhin.bundle.kinds import Operator
 from twhin.checkpoint.table_part import TablePart
 from twhin.checkpoint.training_state import Progress, TrainingState
@@ -21,6 +16,11 @@ from twhin.checkpoint.writer import CheckpointWriter
 from twhin.errors import DataError
 from twhin.graph.schema import EntityTypeSchema, GraphSchema, RelationSchema
 from twhin.testing.prepare_case import USER_TWEET, PrepareCase
+from twhin.testing.small_bundle import (
+    RelationForTest,
+    TableForTest,
+    write_bundle_for_test,
+)
 
 
 def inspect(folder: Path, capsys: pytest.CaptureFixture[str]) -> list[list[str]]:

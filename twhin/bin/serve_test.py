@@ -16,8 +16,8 @@ import pytest
 
 from twhin.bin import serve
 from twhin.errors import ConfigError
-from twhin.serving.served_for_test import user_id, write_bundle
 from twhin.testing.command_process import process_environment, run_python
+from twhin.testing.served_bundle import user_id, write_bundle
 
 
 @pytest.fixture(name="root")

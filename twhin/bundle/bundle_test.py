@@ -10,14 +10,14 @@ import pytest
 
 from twhin.bundle import id_hash
 from twhin.bundle.bundle import Bundle
-from twhin.bundle.bundle_for_test import (
+from twhin.bundle.kinds import Comparator, Operator
+from twhin.bundle.row_format import RowFormat
+from twhin.errors import BundleError
+from twhin.testing.small_bundle import (
     RelationForTest,
     TableForTest,
     write_bundle_for_test,
 )
-from twhin.bundle.kinds import Comparator, Operator
-from twhin.bundle.row_format import RowFormat
-from twhin.errors import BundleError
 
 _USERS = np.arange(100, 300)
 _USER_VECTORS = np.random.default_rng(0).normal(size=(200, 4)).astype(np.float32)

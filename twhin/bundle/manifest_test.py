@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from twhin.bundle.bundle_for_test import (
+from twhin.bundle.kinds import Operator
+from twhin.bundle.manifest import MANIFEST_FILE, read_manifest
+from twhin.errors import BundleError
+from twhin.testing.small_bundle import (
     RelationForTest,
     TableForTest,
     write_bundle_for_test,
 )
-from twhin.bundle.kinds import Operator
-from twhin.bundle.manifest import MANIFEST_FILE, read_manifest
-from twhin.errors import BundleError
 from twhin.v1 import bundle_pb2
 
 

@@ -72,7 +72,7 @@ def test_mapping_ends_with_the_last_array(tmp_path: Path) -> None:
 def test_missing_files_and_other_sizes_are_refused(tmp_path: Path) -> None:
     files, _ = _write(tmp_path, 3)
 
-    with pytest.raises(BundleError, match="rows-1.bin: has 12 bytes; the manifest"):
+    with pytest.raises(BundleError, match=r"rows-1\.bin: has 12 bytes; the manif"):
         MappedRegion([files[0], (files[1][0], 24)], row_bytes=12)
     with pytest.raises(BundleError, match="absent: cannot be opened: No such file"):
         MappedRegion([files[0], (tmp_path / "absent", 24)], row_bytes=12)

@@ -9,9 +9,9 @@ import pytest
 
 from twhin.bundle import versions
 from twhin.bundle.bundle import Bundle
-from twhin.bundle.bundle_for_test import TableForTest, write_bundle_for_test
 from twhin.bundle.new_version import NewVersion, incomplete_folder
 from twhin.errors import BundleError
+from twhin.testing.small_bundle import TableForTest, write_bundle_for_test
 from twhin.v1 import bundle_pb2
 
 

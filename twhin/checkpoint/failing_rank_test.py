@@ -9,10 +9,10 @@ import torch.distributed as dist
 
 from twhin.checkpoint.folders import list_checkpoints
 from twhin.checkpoint.load_newest import load_newest
-from twhin.checkpoint.small_state_for_test import SCHEMA, Model, make_writer
 from twhin.checkpoint.training_state import Progress
 from twhin.errors import CheckpointError
 from twhin.testing.ranks import run_ranks
+from twhin.testing.small_state import SCHEMA, Model, make_writer
 
 
 def _save_with_a_full_disk(folder: Path) -> list[str]:

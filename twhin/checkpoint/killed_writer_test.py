@@ -14,13 +14,13 @@ import pytest
 from twhin.checkpoint.folders import list_checkpoints, step_of
 from twhin.checkpoint.load_newest import load_newest
 from twhin.checkpoint.reader import CheckpointReader
-from twhin.checkpoint.small_state_for_test import SCHEMA, Model, assert_equal_bits
+from twhin.testing.small_state import SCHEMA, Model, assert_equal_bits
 
 # Many small saves: the kill falls on any of their stages.
 _SAVE_FOREVER = """
 import itertools, sys
 from pathlib import Path
-from twhin.checkpoint.small_state_for_test import Model, make_writer
+from twhin.testing.small_state import Model, make_writer
 from twhin.checkpoint.training_state import Progress
 
 writer = make_writer(Path(sys.argv[1]), keep_last=2)

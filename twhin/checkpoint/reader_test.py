@@ -16,16 +16,16 @@ from twhin.checkpoint import folders
 from twhin.checkpoint.folders import CheckpointChoice
 from twhin.checkpoint.load_newest import load_newest
 from twhin.checkpoint.reader import CheckpointReader
-from twhin.checkpoint.small_state_for_test import (
+from twhin.checkpoint.table_part import TablePart
+from twhin.checkpoint.training_state import TrainingState
+from twhin.errors import CheckpointError
+from twhin.graph.schema import EntityTypeSchema, RelationSchema
+from twhin.testing.small_state import (
     SCHEMA,
     Model,
     assert_equal_bits,
     save_steps,
 )
-from twhin.checkpoint.table_part import TablePart
-from twhin.checkpoint.training_state import TrainingState
-from twhin.errors import CheckpointError
-from twhin.graph.schema import EntityTypeSchema, RelationSchema
 
 
 def test_content_is_read_without_a_process_group(tmp_path: Path) -> None:

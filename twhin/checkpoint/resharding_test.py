@@ -9,15 +9,15 @@ import torch.distributed as dist
 from twhin.checkpoint.folders import list_checkpoints
 from twhin.checkpoint.load_newest import load_newest
 from twhin.checkpoint.reader import CheckpointReader
-from twhin.checkpoint.small_state_for_test import (
+from twhin.checkpoint.training_state import Progress
+from twhin.testing.ranks import run_ranks
+from twhin.testing.small_state import (
     LAYOUTS,
     SCHEMA,
     Model,
     assert_equal_bits,
     make_writer,
 )
-from twhin.checkpoint.training_state import Progress
-from twhin.testing.ranks import run_ranks
 
 
 def _save(folder: Path) -> None:

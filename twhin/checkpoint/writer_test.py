@@ -12,16 +12,16 @@ import torch
 from twhin.checkpoint import folders, save_planner
 from twhin.checkpoint.load_newest import load_newest
 from twhin.checkpoint.reader import CheckpointReader
-from twhin.checkpoint.small_state_for_test import (
+from twhin.checkpoint.training_state import Progress
+from twhin.checkpoint.writer import CheckpointWriter
+from twhin.errors import CheckpointError
+from twhin.testing.small_state import (
     SCHEMA,
     Model,
     assert_equal_bits,
     make_writer,
     save_steps,
 )
-from twhin.checkpoint.training_state import Progress
-from twhin.checkpoint.writer import CheckpointWriter
-from twhin.errors import CheckpointError
 
 CURSOR = {"epoch": 1, "num_rows": 9, "window_start": 3, "stages": [[2, 5, 1]]}
 

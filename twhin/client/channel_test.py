@@ -11,7 +11,7 @@ from twhin.client.local_source import LocalSource
 from twhin.client.open_source import open_source
 from twhin.client.remote_source import RemoteSource
 from twhin.errors import BundleError, ConfigError
-from twhin.serving.served_for_test import write_bundle
+from twhin.testing.served_bundle import write_bundle
 
 
 @pytest.mark.parametrize(

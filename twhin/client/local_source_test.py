@@ -9,7 +9,7 @@ import pytest
 
 from twhin.client.local_source import LocalSource
 from twhin.client.request_error import RequestError
-from twhin.serving.served_for_test import DIM, user_id, vector, write_bundle
+from twhin.testing.served_bundle import DIM, user_id, vector, write_bundle
 
 
 @pytest.fixture(name="source")

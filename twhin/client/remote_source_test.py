@@ -21,8 +21,8 @@ from twhin.client.local_source import LocalSource
 from twhin.client.remote_source import RemoteSource
 from twhin.client.request_error import RequestError
 from twhin.serving.limits import Limits
-from twhin.serving.served_for_test import NUM_USERS, user_id, vector, write_bundle
-from twhin.serving.server_for_test import ServerForTest, wait_until
+from twhin.testing.served_bundle import NUM_USERS, user_id, vector, write_bundle
+from twhin.testing.server_process import ServerForTest, wait_until
 
 _IDS = [user_id(2), 5, user_id(0)]
 _NAMES = ["t1", "unknown", "t4"]

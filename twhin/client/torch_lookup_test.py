@@ -11,7 +11,7 @@ import torch
 from twhin.client.local_source import LocalSource
 from twhin.client.results import Vectors
 from twhin.client.torch_lookup import EntityEmbedding, to_tensors
-from twhin.serving.served_for_test import DIM, user_id, vector, write_bundle
+from twhin.testing.served_bundle import DIM, user_id, vector, write_bundle
 
 
 @pytest.fixture(name="source")

@@ -42,6 +42,9 @@ class Evaluator:
     All ranks of the group create it and call `evaluate` alike, and all get the
     same metrics. What does not depend on the model, known edges and the
     baseline, is read at the first call for a split and kept for the next.
+
+    Attributes:
+      ranker: Ranks by single vectors.
     """
 
     def __init__(
@@ -77,7 +80,7 @@ class Evaluator:
             device=device,
             group=group,
         )
-        self._ranker = Ranker(model=model, comparator=comparator, rows=rows)
+        self.ranker = Ranker(model=model, comparator=comparator, rows=rows)
         self._mixture_ranker: MixtureRanker | None = None
         if settings.mixture is not None:
             self._mixture_ranker = MixtureRanker(
@@ -114,8 +117,8 @@ class Evaluator:
 
     def _evaluate(self, task: LinkPrediction | Retrieval) -> dict[str, float]:
         if isinstance(task, Retrieval):
-            return task.evaluate(self._ranker, self._mixture_ranker)
-        return task.evaluate(self._ranker)
+            return task.evaluate(self.ranker, self._mixture_ranker)
+        return task.evaluate(self.ranker)
 
     def _make_tasks(
         self, split: str, num_edges: int

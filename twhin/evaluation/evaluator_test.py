@@ -99,16 +99,18 @@ def _evaluate_kinds(
         "sampled": (dataclasses.replace(SETTINGS, num_candidates=3), None),
         "columns": (SETTINGS, columns),
     }
-    found = {
-        kind: _evaluator(
+    found = {}
+    for kind, (settings, tables) in kinds.items():
+        evaluator = _evaluator(
             graph,
             settings=settings,
             comparator=Comparator.NEGATIVE_L2,
             tables=tables,
             group=group,
-        ).evaluate("test")
-        for kind, (settings, tables) in kinds.items()
-    }
+        )
+        # Several blocks for each rank, although the tables are small.
+        evaluator.ranker.tile_candidates = 2
+        found[kind] = evaluator.evaluate("test")
     return found | {"mixture": _evaluate_mixture(graph, group)}
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from twhin.bundle.bundle import Bundle
-from twhin.bundle.bundle_for_test import (
+from twhin.bundle.kinds import Operator
+from twhin.explore.explorer import Explorer, UnknownEntityError
+from twhin.explore.id_prefixes import IdPrefixes
+from twhin.testing.small_bundle import (
     RelationForTest,
     TableForTest,
     write_bundle_for_test,
 )
-from twhin.bundle.kinds import Operator
-from twhin.explore.explorer import Explorer, UnknownEntityError
-from twhin.explore.id_prefixes import IdPrefixes
 
 # "a" likes 7 best (3 * 1 = 3, then 8 with 2), and is most like "b".
 _USERS: dict[str, list[float]] = {"a": [1, 0], "b": [0.5, 0], "c": [0, 2], "a1": [0, 0]}

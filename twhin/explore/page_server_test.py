@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 
 from twhin.bundle.bundle import Bundle
-from twhin.bundle.bundle_for_test import (
-    RelationForTest,
-    TableForTest,
-    write_bundle_for_test,
-)
 from twhin.explore.edge_source import EntityEdges
 from twhin.explore.explorer import Explorer
 from twhin.explore.page_server import PageServer
 from twhin.testing.chromium import Chromium
+from twhin.testing.small_bundle import (
+    RelationForTest,
+    TableForTest,
+    write_bundle_for_test,
+)
 
 _EVIL = "<img src=x onerror=alert(1)>"
 

@@ -10,7 +10,7 @@ import torch
 from twhin.bundle.kinds import Operator
 from twhin.errors import CheckpointError
 from twhin.export.bundle_relations import make_relations
-from twhin.export.export_case_for_test import DIM, encoded_case
+from twhin.testing.export_case import DIM, encoded_case
 
 
 def test_parameters_go_to_their_relations(tmp_path: Path) -> None:

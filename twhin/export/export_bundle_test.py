@@ -15,11 +15,11 @@ from twhin.bundle.bundle import Bundle
 from twhin.config.settings import ExportFormat, IndexChoice
 from twhin.errors import BundleError, CheckpointError
 from twhin.export.export_bundle import export_bundle
-from twhin.export.export_case_for_test import ExportCase, encoded_case, prepared_case
 from twhin.export.other_forms import OtherForm
 from twhin.retrieval.relation_query import make_query
 from twhin.retrieval.retriever import Retriever
 from twhin.retrieval.side import Side
+from twhin.testing.export_case import ExportCase, encoded_case, prepared_case
 from twhin.v1 import bundle_pb2
 
 _TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -10,7 +10,6 @@ import pytest
 import torch
 
 from twhin.config.settings import Comparator
-from twhin.export.export_case_for_test import DIM, ExportCase, encoded_case
 from twhin.model.relation_model import RelationModel
 from twhin.model.side import Side as ModelSide
 from twhin.retrieval.relation_query import (
@@ -21,6 +20,7 @@ from twhin.retrieval.relation_query import (
 )
 from twhin.retrieval.retriever import Retriever
 from twhin.retrieval.side import Side
+from twhin.testing.export_case import DIM, ExportCase, encoded_case
 
 
 def _case(folder: Path, comparator: Comparator, *, reciprocal: bool) -> ExportCase:

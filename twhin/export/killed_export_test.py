@@ -13,8 +13,8 @@ import pytest
 from twhin.bundle import versions
 from twhin.bundle.bundle import Bundle
 from twhin.errors import BundleError
-from twhin.export.export_case_for_test import encoded_case
 from twhin.testing.command_process import process_environment
+from twhin.testing.export_case import encoded_case
 
 _TIMEOUT_SECS = 60
 # Exports twice into one root, and kills itself in the second export when the
@@ -24,7 +24,7 @@ import os, signal, sys
 from pathlib import Path
 from twhin.bundle import new_version, versions
 from twhin.export import table_step
-from twhin.export.export_case_for_test import encoded_case
+from twhin.testing.export_case import encoded_case
 
 folder, place = Path(sys.argv[1]), sys.argv[2]
 case = encoded_case(folder)

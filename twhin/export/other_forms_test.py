@@ -19,8 +19,8 @@ from tensorboard.plugins.projector.projector_config_pb2 import (  # type: ignore
 from twhin.bundle.bundle import Bundle
 from twhin.config.settings import IndexChoice
 from twhin.export import projector_files
-from twhin.export.export_case_for_test import DIM, ExportCase, prepared_case
 from twhin.export.other_forms import OtherForm
+from twhin.testing.export_case import DIM, ExportCase, prepared_case
 
 _TIME = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 # user 0 has the most edges; ids with a tab, and beyond ASCII.

@@ -9,7 +9,7 @@ import pytest
 
 from twhin.bundle.utf8_ids import Utf8Ids
 from twhin.export import vocabulary_ids
-from twhin.export.export_case_for_test import encoded_case, prepared_case
+from twhin.testing.export_case import encoded_case, prepared_case
 
 _EDGES = [("ann", "buys", 7), ("bob", "buys", 7), ("ann", "views", -9)]
 

@@ -20,7 +20,7 @@ from twhin.graph.prepare.input_files import find_files
 from twhin.graph.prepare.sql import literal
 from twhin.graph.prepared_graph import PreparedGraph
 
-_MEMORY_LIMIT = "1GB"
+_MEMORY_LIMIT = "512MB"
 _BATCH_ROWS = 1 << 16
 _VECTOR_COLUMNS = ("entity_type", "id", "vector")
 
@@ -33,7 +33,7 @@ def join_rows(
     """Finds the rows that entities had in an earlier graph.
 
     A row that rare entities share is joined with the shared row of the earlier
-    graph. DuckDB joins with at most 1 GB of memory, and uses disk beyond.
+    graph. DuckDB joins with at most 512 MB of memory, and uses disk beyond.
 
     Args:
       earlier: The earlier graph.

@@ -11,8 +11,8 @@ from torch import Tensor
 from twhin.config.settings import Comparator, Loss, LossKind, Operator
 from twhin.model.edge_group import EdgeGroup, GroupSide, Segment
 from twhin.model.edge_loss import edge_loss
-from twhin.testing.random_step import RandomStep
 from twhin.model.relation_model import RelationModel
+from twhin.testing.random_step import RandomStep
 
 _NO_PAIRS = torch.empty(2, 0, dtype=torch.int64)
 

@@ -10,8 +10,8 @@ from twhin.config.settings import Comparator, Loss, LossKind, Operator, Precisio
 from twhin.model.edge_loss import EdgeLoss, edge_loss
 from twhin.model.fused_edge_loss import fused_edge_loss, is_fused
 from twhin.model.fused_side import FUSED_COMPARATORS, FUSED_LOSSES
-from twhin.testing.random_step import RandomStep
 from twhin.model.relation_model import RelationModel
+from twhin.testing.random_step import RandomStep
 
 _OPERATORS = [Operator.TRANSLATION, Operator.DIAGONAL, Operator.TRANSLATION]
 

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from twhin.bundle.bundle import Bundle
-from twhin.bundle.bundle_for_test import (
+from twhin.bundle.kinds import IndexKind, Operator
+from twhin.retrieval import calibration
+from twhin.retrieval.calibration import Calibration
+from twhin.retrieval.operators import Query
+from twhin.retrieval.retriever import Retriever
+from twhin.testing.small_bundle import (
     RelationForTest,
     TableForTest,
     write_bundle_for_test,
 )
-from twhin.bundle.kinds import IndexKind, Operator
-from twhin.retrieval import calibration
-from twhin.retrieval.calibration import Calibration
-from twhin.retrieval.index_for_test import add_index_for_test
-from twhin.retrieval.operators import Query
-from twhin.retrieval.retriever import Retriever
+from twhin.testing.small_index import add_index_for_test
 
 _NUM_LISTS = 32
 

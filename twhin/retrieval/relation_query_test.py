@@ -8,11 +8,6 @@ import numpy as np
 import pytest
 
 from twhin.bundle.bundle import Bundle
-from twhin.bundle.bundle_for_test import (
-    RelationForTest,
-    TableForTest,
-    write_bundle_for_test,
-)
 from twhin.bundle.kinds import Comparator, Operator
 from twhin.errors import BundleError
 from twhin.retrieval.relation_query import (
@@ -22,6 +17,11 @@ from twhin.retrieval.relation_query import (
     score_rows,
 )
 from twhin.retrieval.side import Side
+from twhin.testing.small_bundle import (
+    RelationForTest,
+    TableForTest,
+    write_bundle_for_test,
+)
 
 _USERS = np.array([[1, 0], [0, 2]], np.float32)
 _TWEETS = np.array([[3, 1], [1, 1], [0, 4]], np.float32)

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from twhin.bundle.bundle import Bundle
-from twhin.bundle.bundle_for_test import TableForTest, write_bundle_for_test
 from twhin.bundle.kinds import Comparator, IndexKind
 from twhin.bundle.row_format import RowFormat
 from twhin.errors import BundleError
 from twhin.retrieval import comparators
-from twhin.retrieval.index_for_test import add_index_for_test
 from twhin.retrieval.operators import Floats, Query
 from twhin.retrieval.retriever import Retriever
+from twhin.testing.small_bundle import TableForTest, write_bundle_for_test
+from twhin.testing.small_index import add_index_for_test
 
 _NUM_ROWS = 1500
 _DIM = 8

@@ -19,16 +19,16 @@ from twhin.client.channel import Connection
 from twhin.client.lookup_stream import LookupStream
 from twhin.client.remote_source import RemoteSource
 from twhin.serving.limits import Limits
-from twhin.serving.load_for_test import LoadForTest
-from twhin.serving.malformed_for_test import (
+from twhin.testing.malformed_requests import (
     PREFACE,
     PROPER_STATUSES,
     connect,
     send_malformed,
     send_raw,
 )
-from twhin.serving.served_for_test import user_id, write_bundle
-from twhin.serving.server_for_test import ServerForTest, wait_until
+from twhin.testing.request_load import LoadForTest
+from twhin.testing.served_bundle import user_id, write_bundle
+from twhin.testing.server_process import ServerForTest, wait_until
 
 _NUM_RELOADS = 40
 _NUM_MALFORMED = 3000

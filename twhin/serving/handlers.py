@@ -198,6 +198,7 @@ class MethodHandlers(grpc.GenericRpcHandler):  # type: ignore[type-arg]
                 secs = time.perf_counter() - arrival
                 self._metrics.observe_latency(name, version, secs)
                 _log_access(name, "OK", version, secs)
+                self._threads.note_done()
                 return response
             self._metrics.requests.labels(name, code.name).inc()
             _log_access(name, code.name, "", time.perf_counter() - arrival)

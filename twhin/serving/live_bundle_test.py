@@ -14,7 +14,7 @@ from twhin.errors import BundleError
 from twhin.serving.bundle_description import describe_bundle
 from twhin.serving.limits import Limits
 from twhin.serving.live_bundle import LiveBundle
-from twhin.serving.served_for_test import NUM_USERS, open_live, write_bundle
+from twhin.testing.served_bundle import NUM_USERS, open_live, write_bundle
 
 
 def _mapped(folder: Path) -> bool:

@@ -13,7 +13,7 @@ from twhin.serving.limits import Limits
 from twhin.serving.live_bundle import ServedBundle
 from twhin.serving.lookup import answer_lookup
 from twhin.serving.refusal_error import RefusalError
-from twhin.serving.served_for_test import (
+from twhin.testing.served_bundle import (
     DIM,
     make_metrics,
     open_live,

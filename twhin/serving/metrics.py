@@ -28,14 +28,6 @@ class ServerMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Registers the metrics."""
-        self.received = Counter(
-            "twhin_requests_received",
-            "Requests that arrived, by method; those of twhin_requests_total are "
-            "answered, the others were refused for the number of requests in work, or "
-            "given up by the caller.",
-            ["method"],
-            registry=registry,
-        )
         self.requests = Counter(
             "twhin_requests",
             "Requests answered, by method and gRPC status.",

@@ -39,6 +39,8 @@ class RequestThreads(futures.Executor):
         self._waiting: dict[int, float | None] = {}
         self._num_alive = 0
         self._num_unfinished = 0
+        # The threads whose task counts as unfinished.
+        self._counted: set[int] = set()
         self._stopping = threading.Event()
         for _ in range(num_threads):
             self._add_thread()
@@ -59,6 +61,14 @@ class RequestThreads(futures.Executor):
         thread = threading.get_ident()
         if thread in self._waiting:
             self._waiting[thread] = None
+
+    def note_done(self) -> None:
+        """Called by a task once its answer is known, but not yet sent."""
+        thread = threading.get_ident()
+        with self._lock:
+            if thread in self._counted:
+                self._counted.remove(thread)
+                self._num_unfinished -= 1
 
     def submit(  # type: ignore[override]
         self, fn: Callable[..., T], /, *args: Any
@@ -90,6 +100,7 @@ class RequestThreads(futures.Executor):
                 return
             future, fn, args = task
             self._waiting[thread] = time.monotonic()
+            self._counted.add(thread)
             try:
                 result = fn(*args)
             except BaseException as error:
@@ -97,8 +108,7 @@ class RequestThreads(futures.Executor):
             else:
                 future.set_result(result)
             del self._waiting[thread], task, future, fn, args
-            with self._lock:
-                self._num_unfinished -= 1
+            self.note_done()
             if self._num_alive > self._num_threads and self._leave():
                 return
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from twhin.serving.request_threads import RequestThreads
-from twhin.serving.server_for_test import wait_until
+from twhin.testing.server_process import wait_until
 
 
 @pytest.fixture(name="threads")

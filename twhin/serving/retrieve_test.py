@@ -14,7 +14,7 @@ from twhin.serving.live_bundle import ServedBundle
 from twhin.serving.refusal_error import RefusalError
 from twhin.serving.retrieve import answer_retrieve
 from twhin.serving.score import answer_score
-from twhin.serving.served_for_test import (
+from twhin.testing.served_bundle import (
     TRANSLATION,
     make_metrics,
     open_live,

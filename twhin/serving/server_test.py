@@ -20,10 +20,10 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from twhin.client.channel import Connection
 from twhin.client.remote_source import RemoteSource
 from twhin.client.request_error import RequestError
-from twhin.serving.certificates_for_test import make_certificates
 from twhin.serving.embedding_service import SERVICE_NAME
-from twhin.serving.served_for_test import user_id, vector, write_bundle
-from twhin.serving.server_for_test import ServerForTest, wait_until
+from twhin.testing.certificates import make_certificates
+from twhin.testing.served_bundle import user_id, vector, write_bundle
+from twhin.testing.server_process import ServerForTest, wait_until
 
 
 @pytest.fixture(name="root")

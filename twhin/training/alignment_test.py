@@ -11,6 +11,7 @@ from torch import Tensor
 from twhin.config.settings import Comparator, Operator
 from twhin.model.relation_model import RelationModel
 from twhin.model.side import Side
+from twhin.testing.earlier_models import ALONE, ModelInMemory, join_for_test
 from twhin.training.alignment import (
     best_rotation,
     can_rotate,
@@ -18,7 +19,6 @@ from twhin.training.alignment import (
     rotate_parameters,
     rotation_degrees,
 )
-from twhin.training.earlier_model_for_test import ALONE, ModelInMemory, join_for_test
 
 
 def _turn(degrees: float, dim: int = 2) -> Tensor:

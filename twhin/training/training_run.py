@@ -193,6 +193,7 @@ class TrainingRun:
             state,
             schema=self._graph.schema,
             group=self._job.group,
+            graph_digest=self._graph_digest(),
         )
         if self._earlier is not None:
             self._warm_start = WarmStart(
@@ -279,7 +280,7 @@ class TrainingRun:
         chosen = newest
         if self._settings.evaluation.best_metric is not None:
             chosen = find_checkpoint(self._checkpoints, which=CheckpointChoice.BEST)
-        reader = CheckpointReader(chosen, verify=False)
+        reader = CheckpointReader(chosen)
         if chosen != newest:
             state = self._state()
             progress = reader.load_into(state, schema=self._graph.schema)
@@ -328,7 +329,6 @@ class TrainingRun:
         )
 
     def _make_writer(self) -> CheckpointWriter:
-        manifest = self._graph.manifest
         return CheckpointWriter(
             self._checkpoints,
             schema=self._graph.schema,
@@ -337,9 +337,13 @@ class TrainingRun:
             config_digest=self._config.digest,
             keep_last=self._settings.checkpoint.keep_last,
             group=self._job.group,
-            graph_digest=None if manifest is None else manifest.digest,
+            graph_digest=self._graph_digest(),
             prepared=None if self._graph.folder is None else str(self._graph.folder),
         )
+
+    def _graph_digest(self) -> str | None:
+        manifest = self._graph.manifest
+        return None if manifest is None else manifest.digest
 
     def _make_log(self, reader: EdgeReader, progress: Progress) -> RunLog:
         training = self._settings.training

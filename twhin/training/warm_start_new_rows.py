@@ -19,6 +19,7 @@ from twhin.training.warm_start_rows import columns_of
 from twhin.training.warm_start_source import EarlierModel, visit_rows
 
 _MAX_PAIRS = 1 << 23
+_WRITTEN_ROWS = 1 << 16
 
 
 def fill_from_vectors(
@@ -119,9 +120,11 @@ class _NeighborMean:
     def finish(self) -> int:
         """Writes the means; returns how many there are."""
         (has,) = torch.nonzero(self._counts, as_tuple=True)
-        means = self._sums[has] / self._counts[has].unsqueeze(1)
         rows = self._part.rows
-        rows[self._new[has].to(rows.device)] = means.to(rows.device, rows.dtype)
+        for chosen in torch.tensor_split(has, len(has) // _WRITTEN_ROWS + 1):
+            means = self._sums[chosen] / self._counts[chosen].unsqueeze(1)
+            target = self._new[chosen].to(rows.device)
+            rows[target] = means.to(rows.device, rows.dtype)
         return len(has)
 
 
@@ -158,15 +161,16 @@ class _PairCollector:
 
     def flush(self) -> None:
         """Reads the neighbours and adds them to their sums."""
-        for (number, name), pairs in self._pairs.items():
+        while self._pairs:
+            (number, name), pairs = self._pairs.popitem()
             places, wanted = np.concatenate(pairs, axis=1)
+            pairs.clear()
             targets = torch.from_numpy(places)
             read = partial(self._source.read_rows, name)
             for chosen, vectors in visit_rows(
                 read, self._source.num_rows(name), wanted
             ):
                 self._averages[number].add(targets[chosen], vectors)
-        self._pairs.clear()
         self._num_pairs = 0
 
     def _add_side(

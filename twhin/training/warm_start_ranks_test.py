@@ -8,9 +8,9 @@ import torch.distributed as dist
 
 from twhin.graph.prepared_graph import PreparedGraph
 from twhin.graph.schema import EntityTypeSchema, GraphSchema
+from twhin.testing.earlier_models import ALONE, ModelInMemory, join_for_test
 from twhin.testing.ranks import run_ranks
 from twhin.training.alignment import Alignment, measure_alignment
-from twhin.training.earlier_model_for_test import ALONE, ModelInMemory, join_for_test
 from twhin.training.job import Job
 from twhin.training.warm_start_join import JoinCounts, count_entities
 

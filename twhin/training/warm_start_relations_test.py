@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from twhin.config.settings import Operator
-from twhin.training.warm_start_case_for_test import DIM, Case, make_adagrad
+from twhin.testing.warm_start_case import DIM, Case, make_adagrad
 from twhin.training.warm_start_checkpoint import CheckpointModel
 
 

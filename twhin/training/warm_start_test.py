@@ -11,18 +11,18 @@ from torch import Tensor
 
 from twhin.bundle import kinds
 from twhin.bundle.bundle import Bundle
-from twhin.bundle.bundle_for_test import (
+from twhin.checkpoint.table_part import TablePart
+from twhin.config.settings import NewRows
+from twhin.errors import CheckpointError, ConfigError
+from twhin.testing.earlier_models import ALONE
+from twhin.testing.small_bundle import (
     RelationForTest,
     TableForTest,
     write_bundle_for_test,
 )
-from twhin.checkpoint.table_part import TablePart
-from twhin.config.settings import NewRows
-from twhin.errors import CheckpointError, ConfigError
+from twhin.testing.warm_start_case import DIM, Case, make_settings
 from twhin.training import warm_start
-from twhin.training.earlier_model_for_test import ALONE
 from twhin.training.warm_start_bundle import BundleModel
-from twhin.training.warm_start_case_for_test import DIM, Case, make_settings
 from twhin.training.warm_start_checkpoint import CheckpointModel
 from twhin.training.warm_start_join import JoinCounts
 from twhin.training.warm_start_source import NoModel, visit_rows

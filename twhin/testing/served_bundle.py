@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 from prometheus_client import CollectorRegistry
 
-from twhin.bundle.bundle_for_test import (
+from twhin.bundle.kinds import Operator
+from twhin.serving.live_bundle import LiveBundle
+from twhin.serving.metrics import ServerMetrics
+from twhin.testing.small_bundle import (
     RelationForTest,
     TableForTest,
     write_bundle_for_test,
 )
-from twhin.bundle.kinds import Operator
-from twhin.serving.live_bundle import LiveBundle
-from twhin.serving.metrics import ServerMetrics
 
 # Users have the ids 10, 20, ... and tweets "t0", "t1", ...; the vector of number
 # i is [i, i / 2, 1, base].

@@ -2,7 +2,7 @@
 
 """A whole server, supervisor and workers, for tests.
 
-Run as `python -m twhin.serving.server_for_test OPTIONS` it serves and prints
+Run as `python -m twhin.testing.server_process OPTIONS` it serves and prints
 its addresses as JSON.
 """
 
@@ -56,7 +56,7 @@ class ServerForTest:
         )
         environment = dict(os.environ, PYTHONPATH=os.pathsep.join(sys.path))
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "twhin.serving.server_for_test", text],
+            [sys.executable, "-m", "twhin.testing.server_process", text],
             env=environment,
             stdout=subprocess.PIPE,
             stderr=self._log,

@@ -17,9 +17,9 @@ from twhin.config.resolved_config import load_config
 from twhin.config.settings import NewRows, Relation, WarmStart
 from twhin.graph.configured_schema import relation_settings
 from twhin.graph.prepared_graph import PreparedGraph
+from twhin.testing.earlier_models import ALONE
 from twhin.testing.prepare_case import Edge, PrepareCase
 from twhin.training import warm_start
-from twhin.training.earlier_model_for_test import ALONE
 from twhin.training.warm_start_source import EarlierModel
 
 DIM = 4

@@ -10,7 +10,7 @@ from typing import Any
 
 import grpc
 
-from twhin.serving.served_for_test import user_id
+from twhin.testing.served_bundle import user_id
 from twhin.v1 import embedding_service_pb2 as pb
 
 # How an HTTP/2 connection begins.
