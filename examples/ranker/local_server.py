@@ -3,11 +3,14 @@
 """A server of a bundle for as long as it is needed."""
 
 import contextlib
+import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+# build: needs //twhin/bin:serve
 
 _LINE = re.compile(r"serving on (\S+) port=(\d+)")
 _STOP_SECS = 30
@@ -29,6 +32,8 @@ def serve(bundle: Path) -> Iterator[str]:
             *(f"--bundle={bundle}", "--host=127.0.0.1", "--port=0", "--num_workers=1"),
             "--log_level=warning",
         ],
+        # Under Bazel the modules are where only this process was told to look.
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p or "." for p in sys.path)},
         stdout=subprocess.PIPE,
         text=True,
     )

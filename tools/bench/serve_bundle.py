@@ -130,5 +130,5 @@ def _blocks(
     block[:, -1] = base
     for first in range(start, stop, _BLOCK_ROWS):
         rows = block[: min(_BLOCK_ROWS, stop - first)]
-        rows[:, 0] = np.arange(first, first + len(rows)) % 1000
+        rows[:, 0] = np.arange(first, first + len(rows)) % 1000 / 1000
         yield rows

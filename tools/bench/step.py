@@ -134,7 +134,7 @@ def _read(workload: Workload) -> list[EdgeBatch]:
     for part in workload.edges():
         for column, values in zip(columns, part, strict=True):
             column.append(torch.from_numpy(values))
-    lhs, rel, rhs = (torch.cat(c).split(_BATCH_SIZE.value) for c in columns)
+    lhs, rel, rhs = (torch.split(torch.cat(c), _BATCH_SIZE.value) for c in columns)
     return [
         EdgeBatch(lhs=a, rel=r, rhs=b) for a, r, b in zip(lhs, rel, rhs, strict=True)
     ]

@@ -27,7 +27,7 @@ from tools.build import build_file
 from tools.build.build_file import Statement, label_key, list_literal
 from tools.build.distributions import DISTRIBUTIONS
 
-_TREES = ("tests", "tools", "twhin")
+_TREES = ("examples", "tests", "tools", "twhin")
 _GENERATED = "twhin.v1"
 _NEEDS = re.compile(r"^# build: needs (\S+)$", re.MULTILINE)
 _LOAD = 'load("//tools/build:pytest_test.bzl", "pytest_test")'

@@ -21,9 +21,10 @@ _ALLOWED: dict[str, set[str]] = {
     "retrieval": {"errors", "bundle"},
     "serving": {"errors", *_SERVING},
     "client": {"errors", *_SERVING},
-    "explore": {"errors", *_SERVING},
+    "page": {"errors"},
+    "explore": {"errors", "page", *_SERVING},
     "export": {"errors", *_TRAINING[:5], *_SERVING},
-    "report": {"errors", *_TRAINING[:5]},
+    "report": {"errors", "page", *_TRAINING[:5]},
     "tuning": {"errors", "config"},
 }
 # Programs join everything, and nothing imports them.

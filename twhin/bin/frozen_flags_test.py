@@ -20,6 +20,7 @@ from twhin.testing.command_process import run_python
 # build: needs //twhin/bin:lookup
 # build: needs //twhin/bin:neighbors
 # build: needs //twhin/bin:prepare
+# build: needs //twhin/bin:prepare_spark
 # build: needs //twhin/bin:report
 # build: needs //twhin/bin:serve
 # build: needs //twhin/bin:train
@@ -46,6 +47,7 @@ _FLAGS: dict[str, set[str]] = {
         "token_file",
     },
     "prepare": _RUN | {"dry_run", "engine", "master", "memory_limit", "num_threads"},
+    "prepare_spark": _RUN | {"dry_run", "engine", "master", "memory_limit", "num_threads"},
     "report": _RUN | {"checkpoint"},
     "serve": {
         "access_log",

@@ -94,12 +94,12 @@ class ServerForTest:
         return [int(child) for child in children]
 
     def resident_bytes(self) -> int:
-        """Returns the private memory of all workers."""
+        """Returns the memory that workers do not share with each other or a file."""
         total = 0
         for pid in self.worker_pids():
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
             sizes = [line.split() for line in lines]
-            total += sum(int(s[1]) * 1024 for s in sizes if s[0].startswith("Private"))
+            total += sum(int(s[1]) * 1024 for s in sizes if s[0] == "Private_Dirty:")
         return total
 
     def stop(self) -> int:
