@@ -27,6 +27,8 @@ _TARGET = re.compile(r"//((?:twhin|tools|tests|third_party|examples)[\w/]*):([\w
 _FLAG = re.compile(r'flags\.DEFINE_\w+\(\s*"(\w+)"')
 _FIELD = re.compile(r"([a-z_0-9]+(?:\.[a-z_0-9]+|\[\d+\])+)(?:[=:].*)?")
 _HEREDOC = re.compile(r"<<'YAML'\n((?:.*\n)*?)YAML\n")
+# What is a file and no field: training.py.
+_SUFFIXES = {"py", "yaml", "proto", "md", "json"}
 _CONFIG = load.descriptor_of(train_config_pb2.TrainConfig)
 
 each_document = pytest.mark.parametrize(
@@ -155,7 +157,7 @@ def _is_field(path: str) -> bool:
     """Returns whether a path is one of the configuration, or not meant as one."""
     message: Descriptor | None = _CONFIG
     names = re.sub(r"\[\d+\]", "", path).split(".")
-    if names[0] not in _CONFIG.fields_by_name:
+    if names[0] not in _CONFIG.fields_by_name or names[-1] in _SUFFIXES:
         return True
     for name in names:
         if message is None or name not in message.fields_by_name:

@@ -272,7 +272,7 @@ def test_initial_rows_do_not_depend_on_the_ranks(
 
 
 @pytest.mark.parametrize("projection", _PROJECTIONS)
-def test_projection_moves_touched_rows_only(
+def test_projection_moves_touched_rows_and_all_of_a_dense_table(
     ranks: list[dict[str, Any]], projection: Projection
 ) -> None:
     for name in _WHOLE_ROWS:
@@ -280,7 +280,10 @@ def test_projection_moves_touched_rows_only(
         torch.testing.assert_close(
             norms[[0, 2]], torch.ones(2), rtol=1e-3, atol=1e-3, msg=name
         )
-        assert float(norms[1]) > 2.0, name
+        if _TABLES[name].kernel is Kernel.DENSE:
+            assert float(norms[1]) == pytest.approx(1.0, rel=1e-3), name
+        else:
+            assert float(norms[1]) > 2.0, name
 
 
 def test_initial_rows_have_the_scale_and_differ_by_table_and_seed(

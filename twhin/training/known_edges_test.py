@@ -4,7 +4,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twhin.graph.edge_columns import EdgeColumns
@@ -20,6 +20,7 @@ _QUERIES = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 6)), max_size=10
 
 
 @pytest.mark.parametrize("side", Side)
+@settings(deadline=None)  # A busy machine is no fault.
 @given(edges=_EDGES, queries=_QUERIES)
 def test_finds_the_entities_on_a_side_once_each(
     side: Side, edges: list[tuple[int, int, int]], queries: list[tuple[int, int]]

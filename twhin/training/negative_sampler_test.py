@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -34,6 +34,7 @@ def _draw(
     return sampler.draw(**arguments, first_chunk=first_chunk, num_chunks=num_chunks)
 
 
+@settings(deadline=None)  # A busy machine is no fault.
 @given(first=st.integers(0, 50), count=st.integers(1, 20), cut=st.integers(0, 20))
 def test_chunks_have_the_same_negatives_whoever_draws_them(
     first: int, count: int, cut: int

@@ -3,7 +3,7 @@
 """Checks joins against all pairs."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twhin.training import row_join
@@ -13,6 +13,7 @@ _KEYS = st.lists(
 )
 
 
+@settings(deadline=None)  # A busy machine is no fault.
 @given(_KEYS, _KEYS)
 def test_join_finds_every_pair_of_equal_keys_in_order_of_the_left(
     left: list[int], right: list[int]

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.distributed as dist
 from hypothesis import given
+from hypothesis import settings as example_settings
 from hypothesis import strategies as st
 
 from twhin.config.settings import KnownEdges as MaskKnown
@@ -48,6 +49,8 @@ _EDGE = st.integers(0, 2).flatmap(
         st.integers(0, _NUM_ENTITIES[_RELATIONS[rel].rhs] - 1),
     )
 )
+# A busy machine is no fault.
+_NO_DEADLINE = example_settings(deadline=None)
 _EDGES = st.lists(_EDGE, max_size=14)
 _SETTINGS = st.fixed_dictionaries(
     {
@@ -148,6 +151,7 @@ def _check_masks(
             assert set(pairs) == own
 
 
+@_NO_DEADLINE
 @given(edges=_EDGES, more=_EDGES, settings=_SETTINGS)
 def test_masks_are_those_of_a_scan(
     edges: list[Edge], more: list[Edge], settings: dict[str, Any]
@@ -160,6 +164,7 @@ def test_masks_are_those_of_a_scan(
         assert (group.lhs.masked_in_batch is not None) == settings["in_batch"]
 
 
+@_NO_DEADLINE
 @given(edges=_EDGES, more=_EDGES, mask_known=st.sampled_from(MaskKnown))
 def test_masks_among_all_entities_are_those_of_a_scan(
     edges: list[Edge], more: list[Edge], mask_known: MaskKnown
@@ -178,6 +183,7 @@ def test_masks_among_all_entities_are_those_of_a_scan(
         _check_masks(batch, group, mask_known, train)
 
 
+@_NO_DEADLINE
 @given(edges=_EDGES, settings=_SETTINGS)
 def test_every_edge_is_in_the_group_of_its_entity_types_in_order(
     edges: list[Edge], settings: dict[str, Any]
@@ -197,6 +203,7 @@ def test_every_edge_is_in_the_group_of_its_entity_types_in_order(
         ]
 
 
+@_NO_DEADLINE
 @given(edges=_EDGES, settings=_SETTINGS)
 def test_negatives_are_entities_of_the_side_and_every_row_has_one_segment(
     edges: list[Edge], settings: dict[str, Any]
