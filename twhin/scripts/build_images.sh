@@ -10,6 +10,9 @@ root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 docker="${DOCKER:-docker}"
 devices=("$@")
 ((${#devices[@]})) || devices=(cpu gpu)
+# The image's user is never root, also where root builds it.
+user_id="$(id -u)"
+((user_id)) || user_id=1000
 
 for device in "${devices[@]}"; do
   case "${device}" in
@@ -22,7 +25,7 @@ for device in "${devices[@]}"; do
   "${docker}" build \
     --file "${root}/deploy/Dockerfile" \
     --build-arg "DEVICE=${device}" \
-    --build-arg "USER_ID=$(id -u)" \
+    --build-arg "USER_ID=${user_id}" \
     ${BASE_IMAGE:+--build-arg "BASE_IMAGE=${BASE_IMAGE}"} \
     --tag "twhin:${device}" \
     "${root}"
