@@ -6,6 +6,7 @@ A block of `text` is the output of the block before it. A line `...` in it stand
 for any lines; after `text numbers-vary` only the words are compared.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -42,10 +43,9 @@ def _folder(tmp_path: Path) -> Iterator[Path]:
     yield tmp_path
     pid_file = tmp_path / "shop" / "server.pid"
     if pid_file.is_file():
-        try:
+        # The tutorial itself has stopped it, where it came to its end.
+        with contextlib.suppress(ProcessLookupError):
             os.kill(int(pid_file.read_text()), signal.SIGTERM)
-        except ProcessLookupError:
-            pass  # The tutorial has stopped it.
 
 
 def test_every_command_works_and_prints_what_the_page_shows(folder: Path) -> None:

@@ -47,7 +47,8 @@ _FLAGS: dict[str, set[str]] = {
         "token_file",
     },
     "prepare": _RUN | {"dry_run", "engine", "master", "memory_limit", "num_threads"},
-    "prepare_spark": _RUN | {"dry_run", "engine", "master", "memory_limit", "num_threads"},
+    "prepare_spark": _RUN
+    | {"dry_run", "engine", "master", "memory_limit", "num_threads"},
     "report": _RUN | {"checkpoint"},
     "serve": {
         "access_log",
