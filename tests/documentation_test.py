@@ -130,7 +130,7 @@ def _flags(command: str) -> set[str]:
     folder = _ROOT / "twhin" / "bin"
     path = folder / f"{command}.py"
     waiting = [path if path.is_file() else folder / f"{command}_folder.py"]
-    found: set[str] = set()
+    found = {"help"}
     seen: set[Path] = set()
     while waiting:
         file = waiting.pop()

@@ -27,6 +27,7 @@ def test_mypy_finds_nothing(tmp_path: Path) -> None:
         target = tree / path.relative_to(workspace.root())
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
+    (tree / "twhin" / "v1").mkdir(parents=True)
     for module in _GENERATED:
         assert module.__file__ is not None
         stub = Path(module.__file__).with_suffix(".pyi")
