@@ -5,7 +5,14 @@
 import os
 from pathlib import Path
 
-_HIDDEN_KEPT = {".bazelrc", ".bazelversion", ".ci", ".gitignore"}
+_HIDDEN_KEPT = {
+    ".bazelrc",
+    ".bazelversion",
+    ".ci",
+    ".dockerignore",
+    ".gitignore",
+    ".pre-commit-config.yaml",
+}
 _SUFFIXES_LEFT_OUT = (".pyc", ".parquet")
 
 
