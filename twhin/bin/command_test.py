@@ -16,6 +16,10 @@ from twhin.testing.command_process import (
     run_python,
 )
 
+# build: needs //third_party/python:absl-py
+# build: needs //twhin/bin:command
+# build: needs //twhin:errors
+
 _COMMAND = '''
 """Does one thing.
 
