@@ -3,25 +3,21 @@
 """Evaluates one checkpoint of a run: joins checkpoint, graph and evaluator."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from twhin.bin.compressed_rows import compress
-from twhin.checkpoint.folders import CheckpointChoice, find_checkpoint
-from twhin.checkpoint.manifest import CONFIG_FILE
+from twhin.bin.saved_run import SavedRun
 from twhin.checkpoint.reader import CheckpointReader
-from twhin.config.resolved_config import ResolvedConfig, load_config
 from twhin.errors import DataError
 from twhin.evaluation import report
 from twhin.evaluation.dense_tables import DenseTables
 from twhin.evaluation.evaluator import Evaluator
 from twhin.graph.configured_schema import relation_settings
-from twhin.graph.open_graph import open_prepared
 from twhin.graph.prepared_graph import PreparedGraph
 from twhin.model.relation_model import RelationModel
 from twhin.training.job import Job, join_job
-from twhin.training.resume import check_same_run
 
 NO_COMPRESSION = "none"
 
@@ -43,41 +39,8 @@ class EvaluationResult:
     path: Path
 
 
-class EvaluationRun:
-    """One checkpoint of a run, to be evaluated.
-
-    Attributes:
-      checkpoint: Its folder.
-      config: What is measured, and where the data is.
-    """
-
-    def __init__(
-        self,
-        output_dir: Path,
-        *,
-        config_path: Path | None = None,
-        overrides: Sequence[str] = (),
-        checkpoint: str | None = None,
-    ) -> None:
-        """Finds the checkpoint and its configuration.
-
-        Args:
-          output_dir: The folder of the run.
-          config_path: A configuration file; None for the checkpoint's own.
-          overrides: "path.to.field=value" each.
-          checkpoint: "newest", "best" or a folder; None for the best one where
-            the configuration names the metric that decides about it, otherwise
-            for the newest.
-
-        Raises:
-          CheckpointError: There is no such checkpoint.
-          ConfigError: The configuration has faults, or is one of another model.
-        """
-        self._output_dir = output_dir
-        self._config_path = config_path
-        self._overrides = overrides
-        self.checkpoint = self._find_checkpoint(checkpoint)
-        self.config = self._load_config(self.checkpoint)
+class EvaluationRun(SavedRun):
+    """One checkpoint of a run, to be evaluated."""
 
     def evaluate(self, split: str, compression: str) -> EvaluationResult | None:
         """Measures, and writes the metrics into the run's folder.
@@ -97,7 +60,7 @@ class EvaluationRun:
             if job.is_first:
                 _LOG.info("event=evaluating checkpoint=%s", self.checkpoint)
             reader = CheckpointReader(self.checkpoint, verify=job.is_first)
-            graph = self._open_graph(reader)
+            graph = self.open_graph(reader)
             tables = DenseTables(
                 schema=reader.schema,
                 embedding_dim=reader.embedding_dim,
@@ -113,7 +76,7 @@ class EvaluationRun:
                     " `evaluation` measures; allowed: a split with held-out edges"
                 )
             uncompressed = None
-            path = self._output_dir / report.METRICS_FILE
+            path = self.output_dir / report.METRICS_FILE
             if compression != NO_COMPRESSION:
                 tables.read(compress(reader.read_rows, compression, reader.schema))
                 uncompressed, metrics = metrics, evaluator.evaluate(split)
@@ -124,32 +87,6 @@ class EvaluationRun:
                 path, metrics, config_digest=self.config.digest, step=reader.step
             )
         return EvaluationResult(metrics=metrics, uncompressed=uncompressed, path=path)
-
-    def _find_checkpoint(self, named: str | None) -> Path:
-        choices = [str(choice) for choice in CheckpointChoice]
-        if named is not None and named not in choices:
-            return find_checkpoint(Path(named).absolute())
-        if named is None:
-            newest = find_checkpoint(self._output_dir)
-            evaluation = self._load_config(newest).settings.evaluation
-            named = "newest" if evaluation.best_metric is None else "best"
-        return find_checkpoint(self._output_dir, which=CheckpointChoice(named))
-
-    def _load_config(self, checkpoint: Path) -> ResolvedConfig:
-        own = checkpoint / CONFIG_FILE
-        config = load_config(self._config_path or own, self._overrides)
-        check_same_run(checkpoint.parent, own, config)
-        return config
-
-    def _open_graph(self, reader: CheckpointReader) -> PreparedGraph:
-        graph = open_prepared(self.config.settings, self._output_dir)
-        digest = None if graph.manifest is None else graph.manifest.digest
-        if (graph.schema, digest) != (reader.schema, reader.graph_digest):
-            raise DataError(
-                f"{graph.folder or 'data.encoded'}: is another graph than the one"
-                f" that {self.checkpoint} was trained on; allowed: the same"
-            )
-        return graph
 
     def _make_evaluator(
         self,
