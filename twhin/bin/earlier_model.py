@@ -7,9 +7,9 @@ from pathlib import Path
 from twhin.bundle.bundle import Bundle
 from twhin.config import paths
 from twhin.config.settings import NewRows, TrainConfig
-from twhin.training.warm_start_bundle import BundleModel
-from twhin.training.warm_start_checkpoint import CheckpointModel
-from twhin.training.warm_start_source import EarlierModel, NoModel
+from twhin.warm_start.bundle_model import BundleModel
+from twhin.warm_start.checkpoint_model import CheckpointModel
+from twhin.warm_start.earlier_model import EarlierModel, NoModel
 
 
 def open_earlier_model(settings: TrainConfig) -> EarlierModel | None:

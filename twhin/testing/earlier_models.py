@@ -12,8 +12,8 @@ from torch import Tensor
 from twhin.checkpoint.table_part import TablePart
 from twhin.graph.prepared_graph import PreparedGraph
 from twhin.training.job import Job
-from twhin.training.warm_start_join import JoinedPart
-from twhin.training.warm_start_source import EarlierRelation
+from twhin.warm_start.earlier_model import EarlierRelation
+from twhin.warm_start.join import JoinedPart
 
 ALONE = Job(rank=0, world_size=1, device=torch.device("cpu"), group=None)
 

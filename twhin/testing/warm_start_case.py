@@ -19,8 +19,8 @@ from twhin.graph.configured_schema import relation_settings
 from twhin.graph.prepared_graph import PreparedGraph
 from twhin.testing.earlier_models import ALONE
 from twhin.testing.prepare_case import Edge, PrepareCase
-from twhin.training import warm_start
-from twhin.training.warm_start_source import EarlierModel
+from twhin.warm_start import warm_start
+from twhin.warm_start.earlier_model import EarlierModel
 
 DIM = 4
 GRAPH = """
@@ -107,7 +107,7 @@ class Case:
     ) -> warm_start.WarmStart:
         """Fills tables."""
         started = warm_start.WarmStart(
-            source, graph=self.new, tables=tables, embedding_dim=DIM, job=ALONE
+            source, graph=self.new, tables=tables, embedding_dim=DIM, ranks=ALONE
         )
         started.fill_rows(settings or make_settings())
         return started

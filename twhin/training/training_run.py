@@ -33,14 +33,14 @@ from twhin.training import resume
 from twhin.training.entity_tables import EntityTables
 from twhin.training.job import Job
 from twhin.training.known_edges import KnownEdges
-from twhin.training.prior import Prior, freeze_tables
 from twhin.training.relation_optimizer import RelationOptimizer
 from twhin.training.run_log import RunLog
 from twhin.training.step_batch_builder import StepBatchBuilder
 from twhin.training.trainer import Trainer, TrainerParts, count_steps
 from twhin.training.training_step import TrainingStep
-from twhin.training.warm_start import WarmStart
-from twhin.training.warm_start_source import EarlierModel
+from twhin.warm_start.earlier_model import EarlierModel
+from twhin.warm_start.prior import Prior, freeze_tables
+from twhin.warm_start.warm_start import WarmStart
 
 _LOG = logging.getLogger(__name__)
 
@@ -201,7 +201,7 @@ class TrainingRun:
                 graph=self._graph,
                 tables=state.tables,
                 embedding_dim=self._settings.model.embedding_dim,
-                job=self._job,
+                ranks=self._job,
             )
         if progress is None:
             self._start_anew(state)

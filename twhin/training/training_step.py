@@ -18,9 +18,9 @@ from twhin.model.fused_edge_loss import fused_edge_loss, is_fused
 from twhin.model.relation_model import RelationModel
 from twhin.training.entity_tables import EntityTables
 from twhin.training.job import Job
-from twhin.training.prior import Prior
 from twhin.training.relation_optimizer import RelationOptimizer
 from twhin.training.step_batch import StepBatch
+from twhin.warm_start.prior import Prior
 
 # Distinguishes dropout from other draws of the same seed.
 _DROPOUT = 5

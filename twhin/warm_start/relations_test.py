@@ -9,7 +9,7 @@ import torch
 
 from twhin.config.settings import Operator
 from twhin.testing.warm_start_case import DIM, Case, make_adagrad
-from twhin.training.warm_start_checkpoint import CheckpointModel
+from twhin.warm_start.checkpoint_model import CheckpointModel
 
 
 @pytest.fixture

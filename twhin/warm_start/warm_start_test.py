@@ -21,11 +21,11 @@ from twhin.testing.small_bundle import (
     write_bundle_for_test,
 )
 from twhin.testing.warm_start_case import DIM, Case, make_settings
-from twhin.training import warm_start
-from twhin.training.warm_start_bundle import BundleModel
-from twhin.training.warm_start_checkpoint import CheckpointModel
-from twhin.training.warm_start_join import JoinCounts
-from twhin.training.warm_start_source import NoModel, visit_rows
+from twhin.warm_start import warm_start
+from twhin.warm_start.bundle_model import BundleModel
+from twhin.warm_start.checkpoint_model import CheckpointModel
+from twhin.warm_start.earlier_model import NoModel, visit_rows
+from twhin.warm_start.join import JoinCounts
 
 
 @pytest.fixture
@@ -223,12 +223,12 @@ def test_other_dimension_is_refused(case: Case) -> None:
 
     with pytest.raises(ConfigError, match=r"embedding_dim: 8 differs from 4"):
         warm_start.WarmStart(
-            source, graph=case.new, tables={}, embedding_dim=8, job=ALONE
+            source, graph=case.new, tables={}, embedding_dim=8, ranks=ALONE
         )
 
 
 def test_rows_are_visited_in_one_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("twhin.training.warm_start_source._BLOCK_ROWS", 4)
+    monkeypatch.setattr("twhin.warm_start.earlier_model._BLOCK_ROWS", 4)
     reads = []
 
     def read(start: int, stop: int) -> Tensor:

@@ -12,7 +12,7 @@ from twhin.config.settings import Comparator, Operator
 from twhin.model.relation_model import RelationModel
 from twhin.model.side import Side
 from twhin.testing.earlier_models import ALONE, ModelInMemory, join_for_test
-from twhin.training.alignment import (
+from twhin.warm_start.alignment import (
     best_rotation,
     can_rotate,
     measure_alignment,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from twhin.graph import id_join
 from twhin.graph.prepared_graph import PreparedGraph
-from twhin.training.warm_start_source import EarlierRelation
+from twhin.warm_start.earlier_model import EarlierRelation
 
 
 class StoredTable(Protocol):
@@ -44,7 +44,7 @@ class StoredRelation(Protocol):
 
 
 class StoredBundle(Protocol):
-    """What is needed of `twhin.bundle.bundle.Bundle`, which training cannot import."""
+    """What is needed of `twhin.bundle.bundle.Bundle`, which this package cannot import."""
 
     dim: int
 

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from twhin.config.settings import Relation
-from twhin.training.warm_start_source import RECIPROCAL, EarlierModel
+from twhin.warm_start.earlier_model import RECIPROCAL, EarlierModel
 
 
 def fill_relations(

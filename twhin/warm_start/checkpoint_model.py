@@ -18,7 +18,7 @@ from twhin.errors import CheckpointError, ConfigError, DataError
 from twhin.graph import id_join
 from twhin.graph.configured_schema import relation_settings
 from twhin.graph.prepared_graph import PreparedGraph
-from twhin.training.warm_start_source import RECIPROCAL, EarlierRelation
+from twhin.warm_start.earlier_model import RECIPROCAL, EarlierRelation
 
 _PREPARED_FOLDER = "prepared"
 

@@ -14,9 +14,9 @@ from twhin.graph import id_join
 from twhin.graph.edge_columns import EdgeColumns
 from twhin.graph.edge_files import EdgeFiles
 from twhin.graph.prepared_graph import PreparedGraph
-from twhin.training.warm_start_join import JoinedPart
-from twhin.training.warm_start_rows import columns_of
-from twhin.training.warm_start_source import EarlierModel, visit_rows
+from twhin.warm_start.earlier_model import EarlierModel, visit_rows
+from twhin.warm_start.join import JoinedPart
+from twhin.warm_start.kept_rows import columns_of
 
 _MAX_PAIRS = 1 << 23
 _WRITTEN_ROWS = 1 << 16

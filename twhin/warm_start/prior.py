@@ -10,9 +10,9 @@ from torch import Tensor
 
 from twhin.checkpoint.table_part import TablePart
 from twhin.config.settings import FrozenRows, Table
-from twhin.training.warm_start_join import JoinedPart
-from twhin.training.warm_start_rows import visit_kept_rows
-from twhin.training.warm_start_source import EarlierModel
+from twhin.warm_start.earlier_model import EarlierModel
+from twhin.warm_start.join import JoinedPart
+from twhin.warm_start.kept_rows import visit_kept_rows
 
 
 class Prior:

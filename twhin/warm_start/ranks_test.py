@@ -10,9 +10,9 @@ from twhin.graph.prepared_graph import PreparedGraph
 from twhin.graph.schema import EntityTypeSchema, GraphSchema
 from twhin.testing.earlier_models import ALONE, ModelInMemory, join_for_test
 from twhin.testing.ranks import run_ranks
-from twhin.training.alignment import Alignment, measure_alignment
 from twhin.training.job import Job
-from twhin.training.warm_start_join import JoinCounts, count_entities
+from twhin.warm_start.alignment import Alignment, measure_alignment
+from twhin.warm_start.join import JoinCounts, count_entities
 
 GRAPH = PreparedGraph(
     schema=GraphSchema(

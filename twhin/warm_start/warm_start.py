@@ -13,13 +13,13 @@ from twhin.config.settings import NewRows, Relation, Table
 from twhin.config.settings import WarmStart as WarmStartSettings
 from twhin.errors import ConfigError
 from twhin.graph.prepared_graph import PreparedGraph
-from twhin.training import warm_start_new_rows, warm_start_rows
-from twhin.training.alignment import Alignment, measure_alignment
-from twhin.training.job import Job
-from twhin.training.prior import Prior, needs_prior
-from twhin.training.warm_start_join import count_entities, join_parts
-from twhin.training.warm_start_relations import fill_relations
-from twhin.training.warm_start_source import EarlierModel
+from twhin.warm_start import kept_rows, new_rows
+from twhin.warm_start.alignment import Alignment, measure_alignment
+from twhin.warm_start.earlier_model import EarlierModel
+from twhin.warm_start.join import count_entities, join_parts
+from twhin.warm_start.prior import Prior, needs_prior
+from twhin.warm_start.ranks import Ranks
+from twhin.warm_start.relations import fill_relations
 
 _LOG = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class WarmStart:
         graph: PreparedGraph,
         tables: Mapping[str, Sequence[TablePart]],
         embedding_dim: int,
-        job: Job,
+        ranks: Ranks,
     ) -> None:
         """Joins the entities by id; a collective.
 
@@ -50,7 +50,7 @@ class WarmStart:
           graph: The graph of now.
           tables: This rank's rows by entity type; views.
           embedding_dim: D.
-          job: The ranks.
+          ranks: All ranks.
 
         Raises:
           ConfigError: The earlier vectors have another dimension.
@@ -65,10 +65,10 @@ class WarmStart:
         self._source = source
         self._graph = graph
         self._embedding_dim = embedding_dim
-        self._job = job
+        self._ranks = ranks
         self._joined = join_parts(source, graph, tables)
-        self.counts = count_entities(source, graph, self._joined, job)
-        if job.is_first:
+        self.counts = count_entities(source, graph, self._joined, ranks)
+        if ranks.is_first:
             for name, counts in self.counts.items():
                 _LOG.info(
                     "event=joined entity_type=%s kept=%d new=%d gone=%d",
@@ -94,23 +94,23 @@ class WarmStart:
         """
         for joined in self._joined:
             if settings.optimizer_state:
-                warm_start_rows.fill_kept_states(self._source, joined)
-            warm_start_rows.fill_kept_rows(self._source, joined)
+                kept_rows.fill_kept_states(self._source, joined)
+            kept_rows.fill_kept_rows(self._source, joined)
         num_filled = 0
         if settings.new_rows is NewRows.NEIGHBORS:
-            num_filled = warm_start_new_rows.fill_from_neighbors(
+            num_filled = new_rows.fill_from_neighbors(
                 self._source, self._joined, self._graph
             )
         elif settings.new_rows is NewRows.VECTORS:
             num_filled = sum(
-                warm_start_new_rows.fill_from_vectors(
+                new_rows.fill_from_vectors(
                     joined, self._graph, settings.vectors, self._embedding_dim
                 )
                 for joined in self._joined
             )
         _LOG.info(
             "event=warm_start rank=%d new_rows=%s filled=%d",
-            self._job.rank,
+            self._ranks.rank,
             settings.new_rows,
             num_filled,
         )
@@ -130,7 +130,7 @@ class WarmStart:
             state is to be taken over; changed in place.
         """
         kept = fill_relations(self._source, relations, parameters, optimizer_state)
-        if self._job.is_first:
+        if self._ranks.is_first:
             names = [r.name for r in relations if r.name not in kept]
             _LOG.info("event=joined relations_kept=%d new=%s", len(kept), names)
 
@@ -147,4 +147,4 @@ class WarmStart:
     def measure_alignment(self) -> Alignment:
         """Compares kept rows as they are now with the earlier ones; a collective."""
         names = [t.name for t in self._graph.schema.entity_types]
-        return measure_alignment(self._source, self._joined, names, self._job)
+        return measure_alignment(self._source, self._joined, names, self._ranks)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from twhin.checkpoint.table_part import TablePart
 from twhin.graph.prepared_graph import PreparedGraph
-from twhin.training.job import Job
-from twhin.training.warm_start_source import EarlierModel
+from twhin.warm_start.earlier_model import EarlierModel
+from twhin.warm_start.ranks import Ranks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ def count_entities(
     source: EarlierModel,
     graph: PreparedGraph,
     joined: Iterable[JoinedPart],
-    job: Job,
+    ranks: Ranks,
 ) -> dict[str, JoinCounts]:
     """Counts the entities of each type; a collective."""
     names = [entity_type.name for entity_type in graph.schema.entity_types]
@@ -89,7 +89,7 @@ def count_entities(
             place = names.index(one.entity_type)
             counts[place, 0] += num_kept
             counts[place, 1] += len(one.earlier_rows) - num_kept
-    job.sum_over_ranks(counts)
+    ranks.sum_over_ranks(counts)
     return {
         name: JoinCounts(
             num_kept=num_kept,

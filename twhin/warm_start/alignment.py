@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from twhin.config.settings import Comparator, Operator
-from twhin.training.job import Job
-from twhin.training.warm_start_join import JoinedPart
-from twhin.training.warm_start_rows import visit_kept_rows
-from twhin.training.warm_start_source import EarlierModel
+from twhin.warm_start.earlier_model import EarlierModel
+from twhin.warm_start.join import JoinedPart
+from twhin.warm_start.kept_rows import visit_kept_rows
+from twhin.warm_start.ranks import Ranks
 
 _QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 _NUM_BINS = 20_000
@@ -44,7 +44,7 @@ def measure_alignment(
     source: EarlierModel,
     joined: Sequence[JoinedPart],
     entity_types: Sequence[str],
-    job: Job,
+    ranks: Ranks,
 ) -> Alignment:
     """Compares kept rows with their earlier vectors; a collective.
 
@@ -54,7 +54,7 @@ def measure_alignment(
       source: The earlier model.
       joined: This rank's rows, as they are now.
       entity_types: The names of all entity types.
-      job: The ranks.
+      ranks: All ranks.
     """
     dim = source.embedding_dim
     histograms = torch.zeros(len(entity_types), _NUM_BINS + 1, dtype=torch.int64)
@@ -75,7 +75,7 @@ def measure_alignment(
             squares[0] += before.square().sum().double().cpu()
             squares[1] += now.square().sum().double().cpu()
     for tensor in (histograms, products, squares):
-        job.sum_over_ranks(tensor)
+        ranks.sum_over_ranks(tensor)
     if squares[2]:
         return Alignment(metrics={}, rotation=None)
     metrics = {

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from twhin.checkpoint.table_part import TablePart
 from twhin.errors import ConfigError
-from twhin.training.warm_start_join import JoinedPart
-from twhin.training.warm_start_source import EarlierModel, visit_rows
+from twhin.warm_start.earlier_model import EarlierModel, visit_rows
+from twhin.warm_start.join import JoinedPart
 
 
 def fill_kept_rows(source: EarlierModel, joined: JoinedPart) -> None:
