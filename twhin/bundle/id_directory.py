@@ -3,9 +3,12 @@
 """From entity ids to rows and back, over memory-mapped files.
 
 The keys of all rows lie in ascending order, and a row is the position of its
-key. Keys spread evenly, so their leading bits number buckets of about four rows:
+key. Keys spread evenly, so their leading bits number buckets of a few rows:
 
     id -> key -> buckets[key >> (64 - bits)] -> a few neighbouring keys -> row
+
+Of many ids the neighbouring keys are all compared at once, a window of 16 from the
+first row of the bucket; only keys behind their window are searched for.
 
 A found string is compared with the stored one: no other id ever matches. For
 int64 ids the key alone decides, since no two ids share one.
@@ -31,8 +34,12 @@ EntityIds: TypeAlias = (
 )
 
 # Up to here a loop over single ids beats the array operations.
-_FEW = 12
+_FEW = 10
 _FEW_STRING_BYTES = 128
+# Keys that are compared with one, a power of two: nearly always the whole bucket.
+_MAX_WINDOW = 16
+# Keys whose windows are compared at a time: what a cache holds.
+_BLOCK_KEYS = 1 << 12
 
 
 class IdDirectory:
@@ -57,7 +64,12 @@ class IdDirectory:
         num_buckets = 1 << ids.num_bucket_bits
         self._buckets = self._map(folder, ids.buckets, np.int64, num_buckets + 1)
         self._bucket_shift = 64 - ids.num_bucket_bits
+        self._bucket_shift_u64 = np.array(self._bucket_shift, np.uint64)
         self._first_step = 1 << max(ids.max_bucket_rows.bit_length() - 1, 0)
+        self._window = min(_MAX_WINDOW, 1 << max(num_rows.bit_length() - 1, 0))
+        self._windows = _windows(self._keys, self._window)
+        self._place_mask = np.array(self._window - 1)
+        self._last_window = np.array(num_rows - self._window)
         self._key_view = self._keys.data
         self._bucket_view = self._buckets.data
         if self.is_string:
@@ -168,23 +180,55 @@ class IdDirectory:
         return row if row < stop and self._key_view[row] == key else -1
 
     def _find_keys(self, keys: UInt64Array) -> Int64Array:
-        """Returns the row of each key or -1: a binary search in all buckets at once."""
-        if self._bucket_shift == 64:
-            buckets = np.zeros(len(keys), np.int64)
-        else:
-            buckets = (keys >> self._bucket_shift).view(np.int64)
-        rows = self._buckets.take(buckets, mode="clip")
-        stops = self._buckets.take(buckets + 1, mode="clip")
+        """Returns the row of each key, or -1."""
+        if len(keys) <= _BLOCK_KEYS:
+            return self._find_block(keys)
+        rows = np.empty(len(keys), np.int64)
+        for start in range(0, len(keys), _BLOCK_KEYS):
+            part = slice(start, start + _BLOCK_KEYS)
+            rows[part] = self._find_block(keys[part])
+        return rows
+
+    def _find_block(self, keys: UInt64Array) -> Int64Array:
+        starts = self._first_rows(keys)
+        # Near the end of the table a window reaches back, and so holds more.
+        np.minimum(starts, self._last_window, out=starts)
+        windows = self._windows[starts].view(np.uint64)
+        matches: Int64Array = (windows == keys.repeat(self._window)).nonzero()[0]
+        if len(matches) == len(keys):
+            # Keys differ, so that there is one match in each window.
+            matches &= self._place_mask
+            matches += starts
+            return matches
+        rows = np.full(len(keys), -1, np.int64)
+        found = matches // self._window
+        rows[found] = starts[found] + (matches & self._place_mask)
+        behind = np.flatnonzero(windows[self._window - 1 :: self._window] < keys)
+        if len(behind):
+            rows[behind] = self._search(keys[behind])
+        return rows
+
+    def _search(self, keys: UInt64Array) -> Int64Array:
+        """Returns the row of each key, or -1: a binary search in all buckets at once.
+
+        It need not stop at the end of a bucket, behind which all keys are larger.
+        """
+        before = self._first_rows(keys) - 1
         step = self._first_step
         while step:
-            ahead = rows + step
-            below = self._keys.take(ahead - 1, mode="clip") < keys
-            below &= ahead <= stops
-            rows += below * step
+            is_less = self._keys.take(before + step, mode="clip") < keys
+            before += is_less * step
             step >>= 1
-        found = self._keys.take(rows, mode="clip") == keys
-        found &= rows < stops
-        return np.where(found, rows, -1)
+        rows = before + 1
+        return np.where(self._keys.take(rows, mode="clip") == keys, rows, -1)
+
+    def _first_rows(self, keys: UInt64Array) -> Int64Array:
+        """Returns the first row of each key's bucket."""
+        if self._bucket_shift == 64:
+            return np.zeros(len(keys), np.int64)
+        buckets = (keys >> self._bucket_shift_u64).view(np.int64)
+        rows: Int64Array = self._buckets.take(buckets, mode="clip")
+        return rows
 
     def _same_words(
         self, rows: Int64Array, words: UInt64Array
@@ -205,3 +249,11 @@ class IdDirectory:
             return self._stored_bytes(row).decode()
         except UnicodeDecodeError as err:
             raise BundleError(f"{self._words_path}: is damaged: not UTF-8") from err
+
+
+def _windows(keys: UInt64Array, size: int) -> npt.NDArray[np.void]:
+    """Returns the `size` keys from each row on, as one element: a view."""
+    num_windows = max(len(keys) - size + 1, 0)
+    return np.ndarray(
+        num_windows, np.dtype((np.void, 8 * size)), keys, strides=keys.strides
+    )

@@ -44,6 +44,28 @@ def test_single_and_many_ids_are_found_alike(tmp_path: Path) -> None:
     assert ((many >= 0) == ((asked >= -500) & (asked < 500))).all()
 
 
+@pytest.mark.parametrize("rows_per_bucket", [1, 16, 500])
+@pytest.mark.parametrize("num_ids", [1, 7, 5000])
+def test_rows_are_those_of_a_plain_search_for_the_key(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rows_per_bucket: int,
+    num_ids: int,
+) -> None:
+    monkeypatch.setattr(id_writer, "_ROWS_PER_BUCKET", rows_per_bucket)
+    ids = np.arange(num_ids) * 3
+    asked = np.random.default_rng(1).integers(-10, 3 * num_ids + 10, 6000)
+
+    directory, written = _write(tmp_path, ids)
+
+    keys = id_hash.int64_keys(asked)
+    rows = written.keys.searchsorted(keys)
+    known = written.keys.take(rows, mode="clip") == keys
+    assert directory.find(asked).tolist() == np.where(known, rows, -1).tolist()
+    assert directory.find(asked[:20]).tolist() == directory.find(asked)[:20].tolist()
+    assert known.any()
+
+
 def test_ends_of_the_int64_range_are_ids(tmp_path: Path) -> None:
     ids = np.array([-(2**63), 2**63 - 1, 0, -1])
 

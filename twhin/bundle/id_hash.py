@@ -29,6 +29,10 @@ Int64Array: TypeAlias = npt.NDArray[np.int64]
 _GOLDEN = 0x9E3779B97F4A7C15
 _FIRST = 0xBF58476D1CE4E5B9
 _SECOND = 0x94D049BB133111EB
+# For arrays, as arrays of no dimension: numpy converts any other number anew.
+_GOLDEN_U64, _FIRST_U64, _SECOND_U64, _27, _30, _31 = map(
+    np.array, map(np.uint64, (_GOLDEN, _FIRST, _SECOND, 27, 30, 31))
+)
 _FIRST_INVERSE = pow(_FIRST, -1, 1 << 64)
 _SECOND_INVERSE = pow(_SECOND, -1, 1 << 64)
 _MASK = (1 << 64) - 1
@@ -43,11 +47,11 @@ def mix(values: UInt64Array) -> UInt64Array:
     Args:
       values: uint64, any shape; not changed.
     """
-    mixed: UInt64Array = values ^ (values >> np.uint64(30))
-    mixed *= _FIRST
-    mixed ^= mixed >> 27
-    mixed *= _SECOND
-    mixed ^= mixed >> 31
+    mixed: UInt64Array = values ^ (values >> _30)
+    mixed *= _FIRST_U64
+    mixed ^= mixed >> _27
+    mixed *= _SECOND_U64
+    mixed ^= mixed >> _31
     return mixed
 
 
@@ -70,7 +74,7 @@ def mix_one(value: int) -> int:
 
 def int64_keys(ids: Int64Array) -> UInt64Array:
     """Returns the key of each int64 id; uint64 [n]."""
-    return mix(ids.view(np.uint64) ^ np.uint64(_GOLDEN))
+    return mix(ids.view(np.uint64) ^ _GOLDEN_U64)
 
 
 def int64_key(entity_id: int) -> int:

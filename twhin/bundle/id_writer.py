@@ -14,7 +14,7 @@ from twhin.bundle.utf8_ids import PackedIds, Utf8Ids, pack_ids
 from twhin.errors import BundleError
 from twhin.v1 import bundle_pb2
 
-_ROWS_PER_BUCKET = 4
+_ROWS_PER_BUCKET = 2
 _MAX_BUCKET_BITS = 32
 # A second seed is needed once in 370,000 tables of ten million strings.
 _NUM_SEEDS = 8

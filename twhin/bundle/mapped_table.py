@@ -42,6 +42,9 @@ class MappedTable:
       num_rows: The number of rows over all shards.
       dim: The number of numbers of a row, D.
       row_format: How rows are stored.
+      stored_dtype: The type of a stored element; uint8 for int8 rows.
+      stored_width: The number of stored elements of a row: D, or D + 8 for int8
+        rows.
       shards: The loaded shards, ascending, without the empty ones.
       shard_starts: The first row of every shard, loaded or not, and `num_rows`.
     """
@@ -71,6 +74,8 @@ class MappedTable:
         self.row_format = kinds.from_proto(
             RowFormat, bundle_pb2.RowFormat, table.row_format, "row_format"
         )
+        self.stored_dtype = storage_dtype(self.row_format)
+        self.stored_width = row_width(self.row_format, dim)
         self.shard_starts = (*(s.start_row for s in table.shards), table.num_rows)
         loaded = [table.shards[number] for number in shards]
         loaded = [shard for shard in loaded if shard.stop_row > shard.start_row]
@@ -80,19 +85,11 @@ class MappedTable:
             self._stored = self._region.array(self.stored_dtype)
         self.shards = tuple(self._mapped_shards(loaded))
         self._complete = sum(s.stop - s.start for s in self.shards) == self.num_rows
+        self._end_row = np.array(self.num_rows, np.uint64)
         # What is added to a row to have its place in `_stored`.
         self._starts = np.array([shard.start for shard in self.shards], np.int64)
         self._shifts = np.array(self._places(), np.int64) - self._starts
-
-    @property
-    def stored_dtype(self) -> np.dtype[Any]:
-        """The type of a stored element; uint8 for int8 rows."""
-        return storage_dtype(self.row_format)
-
-    @property
-    def stored_width(self) -> int:
-        """The number of stored elements of a row: D, or D + 8 for int8 rows."""
-        return row_width(self.row_format, self.dim)
+        self._in_place = len(self.shards) == 1 and not self._shifts.any()
 
     @property
     def size_bytes(self) -> int:
@@ -102,7 +99,8 @@ class MappedTable:
     def holds(self, rows: Int64Array) -> npt.NDArray[np.bool_]:
         """Returns whether each row is in [0, num_rows) and in a loaded shard."""
         if self._complete:
-            return (rows >= 0) & (rows < self.num_rows)
+            # Without a sign, row -1 is larger than all.
+            return rows.view(np.uint64) < self._end_row
         held = np.zeros(rows.shape, np.bool_)
         for shard in self.shards:
             held |= (rows >= shard.start) & (rows < shard.stop)
@@ -128,11 +126,9 @@ class MappedTable:
             out[:] = 0
             return out
         places = rows
-        if len(self.shards) > 1:
+        if not self._in_place:
             shards = self._starts.searchsorted(rows, side="right") - 1
             places = rows + self._shifts.take(shards, mode="clip")
-        elif self._shifts[0]:
-            places = rows + self._shifts[0]
         self._stored.take(places, axis=0, out=out, mode="clip")
         return out
 
@@ -155,12 +151,12 @@ class MappedTable:
         """
         if out is None:
             out = np.empty((len(rows), self.dim), dtype)
-        if out.dtype == self.stored_dtype and self.row_format is not RowFormat.INT8:
+        if out.dtype == self.stored_dtype:
             self.take(rows, out)
         else:
             decode_rows(self.take(rows), self.row_format, out)
         held = self.holds(rows)
-        if not held.all():
+        if np.count_nonzero(held) < len(rows):
             out[~held] = 0
         return out
 
