@@ -99,7 +99,7 @@ DEFAULTS: Mapping[str, Mapping[str, object]] = {
         "index_recall": 0.95,
         "keep_last": 2,
     },
-    "Runtime": {"device": "DEVICE_AUTO"},
+    "Runtime": {"device": "DEVICE_AUTO", "collective_timeout_secs": 1800},
 }
 """Defaults by message and field; fields that are not named default to zero, or
 to a value that depends on other fields and is set below."""

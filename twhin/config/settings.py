@@ -320,6 +320,7 @@ class Runtime:
 
     device: Device
     num_threads: int | None
+    collective_timeout_secs: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,6 +344,7 @@ class Export:
     index: IndexChoice
     index_recall: float
     keep_last: int
+    align_to_previous: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

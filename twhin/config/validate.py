@@ -37,6 +37,11 @@ TRANSPOSED_OPERATORS: Mapping[Comparator, frozenset[Operator]] = {
 """For each comparator the operators for which compare(operator(lhs), rhs) is
 compare(lhs, q) plus a constant, with a q that depends on the rhs alone."""
 
+ROTATED_OPERATORS = frozenset(
+    {Operator.IDENTITY, Operator.TRANSLATION, Operator.LINEAR, Operator.AFFINE}
+)
+"""The operators of which there is one that does to turned vectors what it does."""
+
 
 def validate(config: TrainConfig) -> None:
     """Checks resolved settings.
@@ -65,6 +70,7 @@ def validate(config: TrainConfig) -> None:
     _check_operators(config, faults)
     _check_objective(config, faults)
     _check_projection(config, faults)
+    _check_alignment(config, faults)
     faults.raise_if_any()
 
 
@@ -124,4 +130,24 @@ def _check_projection(config: TrainConfig, faults: Faults) -> None:
                 f"{where}.placement",
                 f"'uvm_caching' keeps rows where {projection} cannot reach them",
                 "allowed: 'device', 'uvm'",
+            )
+
+
+def _check_alignment(config: TrainConfig, faults: Faults) -> None:
+    """Checks that scores stay when all vectors are turned."""
+    if not config.export.align_to_previous:
+        return
+    if config.model.comparator is Comparator.NEGATIVE_L1:
+        faults.add(
+            "export.align_to_previous",
+            f"turned vectors have other scores with {quote(config.model.comparator)}",
+            "allowed: with other comparators, or false",
+        )
+    for index, relation in enumerate(config.graph.relations):
+        if relation.operator not in ROTATED_OPERATORS:
+            faults.add(
+                "export.align_to_previous",
+                f"{quote(relation.operator)} of graph.relations[{index}] treats"
+                " dimensions one by one",
+                f"allowed: with {names(ROTATED_OPERATORS)}, or false",
             )

@@ -129,9 +129,12 @@ def check_checkpoint(checkpoint: Checkpoint, faults: Faults) -> None:
 
 
 def check_runtime(runtime: Runtime, faults: Faults) -> None:
-    """Checks device and threads."""
+    """Checks threads and timeouts."""
     if runtime.num_threads is not None:
         faults.check_at_least("runtime.num_threads", runtime.num_threads, 1)
+    faults.check_at_least(
+        "runtime.collective_timeout_secs", runtime.collective_timeout_secs, 1
+    )
 
 
 def check_export(export: Export, faults: Faults) -> None:

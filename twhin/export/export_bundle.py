@@ -4,11 +4,12 @@
 
 Each rank writes shards of its own; the ranks meet at a barrier after each step:
 
-    1. the relation parameters; the id directories, each by one rank
-    2. the shards of all tables, and their retrieval indexes
-    3. the recall of the indexes
-    4. other forms of the vectors, where asked for
-    5. rank 0 writes the manifest, and gives the folder its name
+    1. the id directories, each by one rank
+    2. the rotation to the version before, where asked for
+    3. the relation parameters; the shards of all tables, and their indexes
+    4. the recall of the indexes
+    5. other forms of the vectors, where asked for
+    6. rank 0 writes the manifest, and gives the folder its name
 """
 
 import contextlib
@@ -23,7 +24,13 @@ from twhin.bundle.bundle import Bundle
 from twhin.bundle.new_version import NewVersion, incomplete_folder
 from twhin.bundle.relation_writer import write_relations
 from twhin.config.settings import TrainConfig
-from twhin.export import id_step, index_step, other_forms, table_step
+from twhin.export import (
+    alignment_step,
+    id_step,
+    index_step,
+    other_forms,
+    table_step,
+)
 from twhin.export.bundle_relations import make_relations
 from twhin.export.export_plan import ExportPlan
 from twhin.export.other_forms import OtherForm
@@ -88,7 +95,7 @@ def export_bundle(
     )
     if rank:
         barrier()
-        _write(plan, forms, barrier)
+        _write(plan, root, forms, barrier)
         return None
     with NewVersion(root) as version:
         plan.work.create()
@@ -96,10 +103,10 @@ def export_bundle(
         head.create_time.FromDatetime(create_time or datetime.now(UTC))
         plan.work.put("head", head)
         barrier()
-        _write(plan, forms, barrier)
+        aligned = _write(plan, root, forms, barrier)
         manifest = _make_manifest(plan)
         manifest.indexes.extend(index_step.read_measured_indexes(plan))
-        manifest.metrics.update(metrics or {})
+        manifest.metrics.update({**(metrics or {}), **aligned})
         plan.work.remove()
         name = version.publish(
             manifest,
@@ -111,16 +118,20 @@ def export_bundle(
 
 
 def _write(
-    plan: ExportPlan, forms: Sequence[OtherForm], barrier: Callable[[], None]
-) -> None:
-    """Does this rank's share of all steps but the last."""
+    plan: ExportPlan,
+    root: Path,
+    forms: Sequence[OtherForm],
+    barrier: Callable[[], None],
+) -> dict[str, float]:
+    """Does this rank's share of all steps but the last; returns metrics."""
     with _step("ids"):
-        if plan.rank == 0:
-            _write_relations(plan)
         id_step.write_ids(plan)
         index_step.choose_indexes(plan)
     barrier()
+    plan, metrics = _align(plan, root, barrier)
     with _step("tables"):
+        if plan.rank == 0:
+            _write_relations(plan)
         table_step.write_tables(plan)
     with _step("indexes"):
         index_step.write_indexes(plan)
@@ -141,6 +152,23 @@ def _write(
                 ],
             )
     barrier()
+    return metrics
+
+
+def _align(
+    plan: ExportPlan, root: Path, barrier: Callable[[], None]
+) -> tuple[ExportPlan, dict[str, float]]:
+    """Returns the export of vectors that are turned, where asked for."""
+    if not plan.settings.export.align_to_previous:
+        return plan, {}
+    previous = alignment_step.open_previous(root, plan.dim)
+    if previous is None:
+        _LOG.info("event=not_aligned reason=first_version")
+        return plan, {}
+    with _step("alignment"):
+        alignment_step.compare_tables(plan, previous)
+        barrier()
+        return alignment_step.align(plan, previous)
 
 
 def _write_relations(plan: ExportPlan) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from google.protobuf.message import Message
 
 from twhin.bundle.id_hash import Int64Array
@@ -45,6 +46,14 @@ class WorkFolder:
     def put_order(self, name: str, order: Int64Array) -> None:
         """Stores an array."""
         order.tofile(self._folder / name)
+
+    def put_numbers(self, name: str, numbers: npt.NDArray[np.float64]) -> None:
+        """Stores a vector."""
+        numbers.tofile(self._folder / name)
+
+    def get_numbers(self, name: str) -> npt.NDArray[np.float64]:
+        """Returns a vector that a rank stored."""
+        return np.fromfile(self._folder / name, np.float64)
 
     def get_order(self, name: str) -> Int64Array:
         """Returns an array that a rank stored, mapped."""

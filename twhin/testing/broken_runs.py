@@ -159,6 +159,10 @@ BROKEN_TRAINING: Sequence[Broken] = (
         "runtime.num_threads: 0 is too small; allowed: at least 1",
     ),
     (
+        ["runtime.collective_timeout_secs=0"],
+        "runtime.collective_timeout_secs: 0 is too small; allowed: at least 1",
+    ),
+    (
         ["checkpoint.keep_last=0"],
         "checkpoint.keep_last: 0 is too small; allowed: at least 1",
     ),
@@ -166,6 +170,18 @@ BROKEN_TRAINING: Sequence[Broken] = (
         ["export={num_shards: 0, index_recall: 0}"],
         "export.num_shards: 0 is too small; allowed: at least 1\n"
         "export.index_recall: 0.0 is out of range; allowed: (0, 1]",
+    ),
+    (
+        [
+            "export.align_to_previous=true",
+            "model.comparator=negative_l1",
+            "graph.relations[1].operator=diagonal",
+        ],
+        "export.align_to_previous: turned vectors have other scores with"
+        " 'negative_l1'; allowed: with other comparators, or false\n"
+        "export.align_to_previous: 'diagonal' of graph.relations[1] treats"
+        " dimensions one by one; allowed: with 'affine', 'identity', 'linear',"
+        " 'translation', or false",
     ),
 )
 

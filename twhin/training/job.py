@@ -15,7 +15,7 @@ from torch._C._distributed_c10d import HashStore
 from twhin.config.settings import Device, Runtime
 from twhin.errors import ConfigError
 
-_STORE_TIMEOUT = datetime.timedelta(minutes=30)
+_DEFAULT_TIMEOUT = datetime.timedelta(minutes=30)
 # Preparing a graph of billions of edges keeps the other ranks waiting.
 _PREPARATION_TIMEOUT = datetime.timedelta(days=7)
 
@@ -29,12 +29,14 @@ class Job:
       world_size: The number of processes, on all nodes.
       device: Where its tensors are.
       group: All ranks; None where there is one.
+      timeout: How long a rank waits for the others in a collective.
     """
 
     rank: int
     world_size: int
     device: torch.device
     group: dist.ProcessGroup | None
+    timeout: datetime.timedelta = _DEFAULT_TIMEOUT
 
     @property
     def is_first(self) -> bool:
@@ -52,7 +54,11 @@ class Job:
 
         None where there is one rank.
         """
-        return None if self.group is None else dist.new_group(backend="gloo")
+        return (
+            None
+            if self.group is None
+            else dist.new_group(backend="gloo", timeout=self.timeout)
+        )
 
     def wait_for_first(self, name: str) -> None:
         """Returns when rank 0 has called it too, however long that takes.
@@ -76,7 +82,7 @@ def join_job(runtime: Runtime) -> Iterator[Job]:
     Without these variables the process is alone.
 
     Args:
-      runtime: Device and threads.
+      runtime: Device, threads and timeouts.
 
     Raises:
       ConfigError: The device does not exist.
@@ -90,8 +96,9 @@ def join_job(runtime: Runtime) -> Iterator[Job]:
         runtime.num_threads or max(1, len(os.sched_getaffinity(0)) // local_world_size)
     )
     backend = "gloo" if device.type == "cpu" else "cpu:gloo,cuda:nccl"
+    timeout = datetime.timedelta(seconds=runtime.collective_timeout_secs)
     if "RANK" in os.environ:
-        dist.init_process_group(backend, timeout=_STORE_TIMEOUT)
+        dist.init_process_group(backend, timeout=timeout)
     else:
         dist.init_process_group(backend, store=HashStore(), rank=0, world_size=1)
     try:
@@ -100,6 +107,7 @@ def join_job(runtime: Runtime) -> Iterator[Job]:
             world_size=world_size,
             device=device,
             group=dist.group.WORLD if world_size > 1 else None,
+            timeout=timeout,
         )
     finally:
         dist.destroy_process_group()

@@ -17,6 +17,11 @@ from twhin.errors import TrainingError
 TERMINATED_EXIT_CODE = 128 + signal.SIGTERM
 """The exit code of a run that saved its state and stopped after a SIGTERM."""
 
+# How long launchers wait for each other: when they meet, and for an answer of the
+# one where they meet. A launcher that gave up ends the job on all nodes, so that
+# this must be longer than a network may be away.
+_RENDEZVOUS_TIMEOUT_SECS = 600
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
@@ -75,6 +80,8 @@ def launch(job: Launch, module: str, arguments: Sequence[str]) -> None:
             f"--rdzv-endpoint={job.rdzv_endpoint}",
             f"--rdzv-id={job.rdzv_id}",
             f"--node-rank={job.node_rank}",
+            f"--rdzv-conf=join_timeout={_RENDEZVOUS_TIMEOUT_SECS},"
+            f"read_timeout={_RENDEZVOUS_TIMEOUT_SECS}",
         ]
     try:
         run.main([*options, "--module", module, *arguments])

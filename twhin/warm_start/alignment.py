@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from twhin.config.settings import Comparator, Operator
+from twhin.config.settings import Operator
 from twhin.warm_start.earlier_model import EarlierModel
 from twhin.warm_start.join import JoinedPart
 from twhin.warm_start.kept_rows import visit_kept_rows
@@ -16,9 +16,6 @@ from twhin.warm_start.ranks import Ranks
 
 _QUANTILES = (0.01, 0.1, 0.5, 0.9, 0.99)
 _NUM_BINS = 20_000
-_ROTATED_OPERATORS = frozenset(
-    {Operator.IDENTITY, Operator.TRANSLATION, Operator.LINEAR, Operator.AFFINE}
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,13 +114,6 @@ def rotation_degrees(rotation: Tensor) -> float:
     return float(angles.square().mean().sqrt().rad2deg())
 
 
-def can_rotate(operators: Sequence[Operator], comparator: Comparator) -> bool:
-    """Returns whether scores stay the same when all vectors are rotated."""
-    return comparator is not Comparator.NEGATIVE_L1 and all(
-        operator in _ROTATED_OPERATORS for operator in operators
-    )
-
-
 def rotate_parameters(
     operator: Operator, parameters: Tensor, rotation: Tensor
 ) -> Tensor:
@@ -137,7 +127,7 @@ def rotate_parameters(
       rotation: [D, D] float64, orthogonal.
 
     Raises:
-      ValueError: The operator treats dimensions one by one.
+      ValueError: The operator is none of `ROTATED_OPERATORS`.
     """
     dim = rotation.shape[0]
     wide = parameters.double()
