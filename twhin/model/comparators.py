@@ -16,7 +16,8 @@ from twhin.config.settings import Comparator
 
 # Below this squared distance the gradient of the distance is taken as zero.
 _MIN_SQUARED_DISTANCE = 1e-12
-_MIN_NORM = 1e-12
+# Vectors are divided by their norm, or by this where it is smaller.
+MIN_NORM = 1e-12
 
 
 class Compare(Protocol):
@@ -123,7 +124,7 @@ def make_comparator(comparator: Comparator) -> Compare:
 
 
 def _normalize(vectors: Tensor) -> Tensor:
-    return functional.normalize(vectors, dim=-1, eps=_MIN_NORM)
+    return functional.normalize(vectors, dim=-1, eps=MIN_NORM)
 
 
 def _squared_distances(queries: Tensor, candidates: Tensor) -> Tensor:

@@ -15,14 +15,15 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from twhin.config.settings import Comparator, Loss, Precision
 from twhin.model import regularizers
+from twhin.model.comparators import MIN_NORM
 from twhin.model.edge_group import EdgeGroup, GroupSide
 from twhin.model.edge_loss import EdgeLoss
 from twhin.model.fused_side import (
     FUSED_COMPARATORS,
-    FUSED_LOSSES,
     Candidates,
     SidePart,
     compute_side,
@@ -34,9 +35,9 @@ from twhin.model.side import Side
 _SCORES_AT_ONCE = 1 << 21
 
 
-def is_fused(comparator: Comparator, settings: Loss) -> bool:
-    """Returns whether `fused_edge_loss` serves a configuration."""
-    return comparator in FUSED_COMPARATORS and settings.kind in FUSED_LOSSES
+def is_fused(comparator: Comparator) -> bool:
+    """Returns whether `fused_edge_loss` serves a comparator."""
+    return comparator in FUSED_COMPARATORS
 
 
 def fused_edge_loss(
@@ -52,8 +53,8 @@ def fused_edge_loss(
       rows: For every entity type [n, D] float32. Every row lies in one segment
         of the groups.
       groups: The edges; may be empty.
-      model: The relations.
-      settings: An objective for which `is_fused` is true.
+      model: The relations, with a comparator for which `is_fused` is true.
+      settings: The objective.
       precision: bfloat16 rounds the inputs of the matrix products.
     """
     step = _Step(list(rows), groups, model, settings, precision)
@@ -99,6 +100,7 @@ class _Step:
         self._model = model
         self._settings = settings
         self._precision = precision
+        self._is_cosine = model.comparator_kind is Comparator.COSINE
 
     def run(
         self, tensors: Sequence[Tensor]
@@ -115,6 +117,11 @@ class _Step:
         parameters = list(self._model.parameters())
         parameter_gradients = [torch.zeros_like(p) for p in parameters]
         lhs, rhs, penalty = (tensors[0].new_zeros(()) for _ in range(3))
+        # Candidates are compared as they are, or as vectors of norm 1.
+        compared = rows
+        if self._is_cosine:
+            compared = {n: functional.normalize(t, eps=MIN_NORM) for n, t in rows.items()}
+        known_gradients: list[tuple[Tensor, Tensor]] = []
         for group in self._groups:
             with torch.enable_grad():
                 known = [
@@ -122,8 +129,8 @@ class _Step:
                     for name, side in _sides(group)
                 ]
                 queries = [
-                    self._model.query(Side.LHS, known[1], group.rel),
-                    self._model.query(Side.RHS, known[0], group.rel),
+                    self._query(Side.LHS, known[1], group.rel),
+                    self._query(Side.RHS, known[0], group.rel),
                 ]
                 extra = regularizers.penalty(
                     known[0], known[1], group.weight, self._settings
@@ -136,7 +143,7 @@ class _Step:
             ):
                 name, side = _sides(group)[place]
                 loss, flows = self._side(
-                    group, side, queries[place], rows[name], gradients[name], factor
+                    group, side, queries[place], compared[name], gradients[name], factor
                 )
                 losses.append(loss)
                 for output, gradient in flows:
@@ -146,34 +153,46 @@ class _Step:
             if extra.requires_grad:
                 outputs.append(extra)
                 output_gradients.append(torch.ones_like(extra))
-            self._flow_back(
-                group, known, outputs, output_gradients, gradients, parameter_gradients
+            found = self._flow_back(
+                known, outputs, output_gradients, parameter_gradients
             )
+            known_gradients += [
+                (side.segment.of(gradients[name]), gradient)
+                for (name, side), gradient in zip(_sides(group), found, strict=True)
+                if gradient is not None
+            ]
             lhs, rhs = lhs + losses[0], rhs + losses[1]
             penalty = penalty + extra.detach()
+        if self._is_cosine:
+            for name, table in rows.items():
+                _flow_through_norm(table, compared[name], gradients[name])
+        for target, gradient in known_gradients:
+            target.add_(gradient)
         total = lhs + rhs + penalty
         return total, lhs, rhs, [*gradients.values(), *parameter_gradients]
 
+    def _query(self, side: Side, known: Tensor, rel: Tensor) -> Query:
+        query = self._model.query(side, known, rel)
+        if not self._is_cosine:
+            return query
+        return Query(vectors=functional.normalize(query.vectors, dim=-1, eps=MIN_NORM))
+
     def _flow_back(
         self,
-        group: EdgeGroup,
         known: list[Tensor],
         outputs: list[Tensor],
         output_gradients: list[Tensor],
-        gradients: dict[str, Tensor],
         parameter_gradients: list[Tensor],
-    ) -> None:
-        """Adds what flows from the queries to known rows and parameters."""
+    ) -> tuple[Tensor | None, ...]:
+        """Returns what flows from the queries to known rows; adds to parameters."""
         parameters = list(self._model.parameters())
         found = torch.autograd.grad(
             outputs, [*known, *parameters], output_gradients, allow_unused=True
         )
-        for (name, side), gradient in zip(_sides(group), found[:2], strict=True):
-            if gradient is not None:
-                side.segment.of(gradients[name]).add_(gradient)
         for target, gradient in zip(parameter_gradients, found[2:], strict=True):
             if gradient is not None:
                 target.add_(gradient)
+        return found[:2]
 
     def _side(
         self,
@@ -218,6 +237,21 @@ class _Step:
         if query.bias is not None and bias_gradient is not None:
             flows.append((query.bias, bias_gradient))
         return loss, flows
+
+
+def _flow_through_norm(rows: Tensor, unit: Tensor, gradient: Tensor) -> None:
+    """Turns a gradient by unit rows into that by the rows, in place.
+
+    (g - (g . u) u) / |x| for u = x / |x|.
+
+    Args:
+      rows: [n, D].
+      unit: [n, D], the rows of norm 1.
+      gradient: [n, D].
+    """
+    along = (gradient * unit).sum(-1, keepdim=True)
+    gradient.addcmul_(along, unit, value=-1.0)
+    gradient.div_(rows.norm(dim=-1, keepdim=True).clamp_min_(MIN_NORM))
 
 
 def _parts(group: EdgeGroup, side: GroupSide) -> Iterator[tuple[int, int, range]]:

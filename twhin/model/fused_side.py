@@ -14,13 +14,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from twhin.config.settings import Comparator, Loss, LossKind
+from twhin.config.settings import Comparator, Loss
+from twhin.model.fused_losses import FUSED_LOSSES
 
-FUSED_LOSSES = (LossKind.SOFTMAX, LossKind.LOGISTIC)
+# Cosine is a dot product of rows that the caller has normalised.
 FUSED_COMPARATORS = (
     Comparator.DOT,
+    Comparator.COSINE,
     Comparator.NEGATIVE_L2,
     Comparator.NEGATIVE_SQUARED_L2,
 )
@@ -83,8 +84,8 @@ def compute_side(
     Args:
       part: Queries and positives.
       candidates: Kinds of negatives, each shared by a chunk.
-      comparator: One of `FUSED_COMPARATORS`.
-      settings: An objective of `FUSED_LOSSES`.
+      comparator: One of `FUSED_COMPARATORS`. For cosine all vectors have norm 1.
+      settings: The objective.
       matmul_dtype: The type of the matrix products' inputs.
     """
     scale = 1.0 / settings.temperature
@@ -93,61 +94,11 @@ def compute_side(
     scores = [scorer.scores(kind) for kind in candidates]
     for kind, block in zip(candidates, scores, strict=True):
         block.view(-1).index_fill_(0, kind.masked, -torch.inf)
-    if settings.kind is LossKind.SOFTMAX:
-        loss, coefficient = _softmax(positive, scores, part.weight, scale)
-    else:
-        loss, coefficient = _logistic(
-            positive, scores, part.weight, scale, settings.negative_weight
-        )
+    loss, coefficient = FUSED_LOSSES[settings.kind](
+        positive, scores, part.weight, settings
+    )
     scorer.write_gradients(coefficient, scores, candidates)
     return loss
-
-
-def _softmax(
-    positive: Tensor, scores: list[Tensor], weight: Tensor, scale: float
-) -> tuple[Tensor, Tensor]:
-    """Returns the loss and its derivatives by unscaled scores.
-
-    Args:
-      positive: [P, C], scaled.
-      scores: [P, C, N] each, scaled; become the derivatives.
-      weight: [P, C].
-      scale: The factor that scores have got.
-
-    Returns:
-      The loss, and its derivative by the positives' scores, [P, C].
-    """
-    top = positive
-    for block in scores:
-        if block.shape[-1]:
-            top = torch.maximum(top, block.amax(-1))
-    share = torch.exp(positive - top)
-    total = share.clone()
-    for block in scores:
-        total += block.sub_(top.unsqueeze(-1)).exp_().sum(-1)
-    loss = (weight * (total.log() + top - positive)).sum()
-    weight = weight * scale
-    factor = weight / total
-    for block in scores:
-        block.mul_(factor.unsqueeze(-1))
-    return loss, share * factor - weight
-
-
-def _logistic(
-    positive: Tensor,
-    scores: list[Tensor],
-    weight: Tensor,
-    scale: float,
-    negative_weight: float,
-) -> tuple[Tensor, Tensor]:
-    """Returns the loss and its derivatives; see `_softmax`."""
-    count = sum((s != -torch.inf).sum(-1) for s in scores)
-    factor = negative_weight * weight / torch.as_tensor(count).clamp_min(1)
-    loss = (weight * functional.softplus(-positive)).sum()
-    for block in scores:
-        loss += (factor * functional.softplus(block).sum(-1)).sum()
-        block.sigmoid_().mul_((factor * scale).unsqueeze(-1))
-    return loss, -scale * weight * torch.sigmoid(-positive)
 
 
 class _Scorer:
@@ -168,7 +119,7 @@ class _Scorer:
         self._queries = part.queries.to(matmul_dtype)
         self._candidates: list[Tensor] = []
         self._distances: list[Tensor] = []
-        self._is_distance = comparator is not Comparator.DOT
+        self._is_distance = comparator not in (Comparator.DOT, Comparator.COSINE)
         self._difference = torch.empty(0)
         self._positive_distance = torch.empty(0)
         if self._is_distance:

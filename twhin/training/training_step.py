@@ -71,7 +71,7 @@ class TrainingStep:
         self._model = model
         self._relation_optimizer = relation_optimizer
         self._job = job
-        self._is_fused = is_fused(settings.model.comparator, settings.loss)
+        self._is_fused = is_fused(settings.model.comparator)
         self._prior = prior
         self._is_projected = settings.model.projection is not Projection.NONE
         self._needs_touched = self._is_projected or prior is not None
