@@ -120,7 +120,9 @@ class _Step:
         # Candidates are compared as they are, or as vectors of norm 1.
         compared = rows
         if self._is_cosine:
-            compared = {n: functional.normalize(t, eps=MIN_NORM) for n, t in rows.items()}
+            compared = {
+                n: functional.normalize(t, eps=MIN_NORM) for n, t in rows.items()
+            }
         known_gradients: list[tuple[Tensor, Tensor]] = []
         for group in self._groups:
             with torch.enable_grad():
