@@ -129,10 +129,16 @@ def _check_index(
     if kind is not IndexKind.EXACT_FP16:
         _check_range(f"{where}.num_lists", index.num_lists, 1)
         _check_range(f"{where}.num_probes", index.num_probes, 1, index.num_lists)
-    if not 0 <= index.recall_at_100 <= 1:
-        raise BundleError(
-            f"{where}.recall_at_100: is {index.recall_at_100}; allowed: 0 to 1"
+        _check_range(
+            f"{where}.relation_num_probes",
+            index.relation_num_probes,
+            0,
+            index.num_lists,
         )
+    for name in ("recall_at_100", "relation_recall_at_100"):
+        recall = getattr(index, name)
+        if not 0 <= recall <= 1:
+            raise BundleError(f"{where}.{name}: is {recall}; allowed: 0 to 1")
 
 
 def _check_file(

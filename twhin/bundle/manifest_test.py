@@ -155,6 +155,14 @@ _RELATION = ("relations", 0)
         ),
         (_set(*_INDEX, "num_probes", value=5), "num_probes: is 5; allowed: 1 to 4"),
         (
+            _set(*_INDEX, "relation_num_probes", value=5),
+            "relation_num_probes: is 5; allowed: 0 to 4",
+        ),
+        (
+            _set(*_INDEX, "relation_recall_at_100", value=-0.5),
+            "relation_recall_at_100: is -0.5; allowed: 0 to 1",
+        ),
+        (
             _set(*_INDEX, "recall_at_100", value=1.5),
             "recall_at_100: is 1.5; allowed: 0 to 1",
         ),

@@ -135,9 +135,12 @@ def test_indexes_are_measured_and_reach_the_recall(tmp_path: Path) -> None:
     assert users.kind == bundle_pb2.INDEX_KIND_IVF_FP16
     assert 0.9 <= users.recall_at_100 < 1
     assert 1 <= users.num_probes < users.num_lists
+    # Both calibrated; the relations are those from items.
+    assert 0.9 <= users.relation_recall_at_100 <= 1
+    assert 1 <= users.relation_num_probes <= users.num_lists
     # 70 rows are too few for lists.
     assert items.kind == bundle_pb2.INDEX_KIND_EXACT_FP16
-    assert items.recall_at_100 == 1
+    assert items.recall_at_100 == items.relation_recall_at_100 == 1
     query = make_query(bundle, "buys", Side.LHS, bundle.vectors("item", np.arange(3)))
     found = Retriever(bundle).search("user", query, 5)
     assert found.counts.tolist() == [5, 5, 5]

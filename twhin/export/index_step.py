@@ -10,9 +10,10 @@ from twhin.bundle.kinds import IndexKind
 from twhin.bundle.mapped_table import MappedTable
 from twhin.export import id_step, table_step
 from twhin.export.export_plan import ExportPlan
-from twhin.retrieval import index_builder, index_choice
+from twhin.retrieval import calibration, index_builder, index_choice
 from twhin.retrieval.calibration import Calibration
 from twhin.retrieval.index_choice import IndexChoice
+from twhin.retrieval.operators import Query
 from twhin.v1 import bundle_pb2
 
 _BLOCK_ROWS = 1 << 16
@@ -86,13 +87,14 @@ def measure_indexes(plan: ExportPlan, manifest: bundle_pb2.BundleManifest) -> No
     """
     bundle = Bundle(plan.folder, manifest, range(plan.num_shards))
     for index in plan.mine(manifest.indexes):
-        calibration = Calibration(bundle, index.entity_type)
-        if index.num_lists:
-            target = plan.settings.export.index_recall
-            chosen = calibration.choose_num_probes(target)
-            index.num_probes, index.recall_at_100 = chosen
-        else:
-            index.recall_at_100 = calibration.recall()
+        target = plan.settings.export.index_recall
+        queries = calibration.row_queries(bundle, index.entity_type)
+        measured = _measure(bundle, index, queries, target)
+        index.num_probes, index.recall_at_100 = measured
+        related = calibration.relation_queries(bundle, index.entity_type)
+        if related is not None:
+            measured = _measure(bundle, index, related, target)
+            index.relation_num_probes, index.relation_recall_at_100 = measured
         plan.work.put(f"measured-{index.entity_type}", index)
 
 
@@ -102,6 +104,16 @@ def read_measured_indexes(plan: ExportPlan) -> list[bundle_pb2.BundleIndex]:
         plan.work.get(f"measured-{index.entity_type}", bundle_pb2.BundleIndex)
         for index in read_indexes(plan)
     ]
+
+
+def _measure(
+    bundle: Bundle, index: bundle_pb2.BundleIndex, queries: Query, target: float
+) -> tuple[int, float]:
+    """Returns the lists to visit, 0 where there are none, and the recall."""
+    measured = Calibration(bundle, index.entity_type, queries)
+    if not index.num_lists:
+        return 0, measured.recall()
+    return measured.choose_num_probes(target)
 
 
 def _index_entry(plan: ExportPlan, entity_type: str) -> bundle_pb2.BundleIndex | None:

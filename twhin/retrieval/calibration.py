@@ -3,8 +3,8 @@
 """Measures what an index finds, and chooses how many lists a search visits.
 
 An index of inverted lists looks at the lists whose centres score highest. How
-many it needs depends on the trained vectors: it is measured, with rows of the
-table as queries, and with entities through the relations that lead to it.
+many it needs depends on the trained vectors and on the queries: it is measured
+with rows of the table, and with entities through the relations that lead to it.
 """
 
 import logging
@@ -29,13 +29,13 @@ _BATCH_QUERIES = 64
 class Calibration:
     """Queries for one entity type, with the scores of their true best rows."""
 
-    def __init__(self, bundle: Bundle, entity_type: str, *, seed: int = 0) -> None:
-        """Draws queries and finds their best rows by exact search.
+    def __init__(self, bundle: Bundle, entity_type: str, query: Query) -> None:
+        """Finds the best rows of the queries by exact search.
 
         Args:
           bundle: With all shards, and an index for the entity type.
           entity_type: The type of the candidates, with at least one row.
-          seed: The seed of the draw.
+          query: See `row_queries` and `relation_queries`.
         """
         self._entity_type = entity_type
         self._num_lists = next(
@@ -45,24 +45,20 @@ class Calibration:
         )
         self._retriever = Retriever(bundle)
         self._k = min(RECALL_AT, bundle.tables[entity_type].num_rows)
-        generator = np.random.default_rng(seed)
-        self._groups = [Query(vectors=_sample(bundle, entity_type, generator))]
-        if relations := _relations_to(bundle, entity_type):
-            self._groups.append(_relation_queries(bundle, relations, generator))
-        self._worst_scores = [self._true_scores(query) for query in self._groups]
+        self._query = query
+        self._worst_scores = self._true_scores()
 
     def recall(self, num_probes: int | None = None) -> float:
         """Returns the share of true best rows that the index finds, in [0, 1].
 
-        That of the rows as queries or of the relations, whichever is smaller.
-
         Args:
           num_probes: Inverted lists to visit; None where there are none.
         """
-        return min(
-            self._recall(query, worst, num_probes)
-            for query, worst in zip(self._groups, self._worst_scores, strict=True)
+        found = self._retriever.search(
+            self._entity_type, self._query, self._k, num_probes=num_probes
         )
+        # By scores, so that any of several equal rows will do.
+        return float((found.scores >= self._worst_scores[:, None]).mean())
 
     def choose_num_probes(self, target: float) -> tuple[int, float]:
         """Returns the fewest lists that reach a recall, and the recall.
@@ -83,25 +79,55 @@ class Calibration:
             )
         return found, recall
 
-    def _true_scores(self, query: Query) -> Floats:
+    def _true_scores(self) -> Floats:
         """Returns the score of the k-th best row of each query; [n] float32."""
+        vectors = self._query.vectors
         worst = [
             self._retriever.search(
                 self._entity_type,
-                Query(vectors=query.vectors[start : start + _BATCH_QUERIES]),
+                Query(vectors=vectors[start : start + _BATCH_QUERIES]),
                 self._k,
                 exact=True,
             ).scores[:, -1]
-            for start in range(0, len(query.vectors), _BATCH_QUERIES)
+            for start in range(0, len(vectors), _BATCH_QUERIES)
         ]
         return np.concatenate(worst)
 
-    def _recall(self, query: Query, worst: Floats, num_probes: int | None) -> float:
-        # By scores, so that any of several equal rows will do.
-        found = self._retriever.search(
-            self._entity_type, query, self._k, num_probes=num_probes
-        )
-        return float((found.scores >= worst[:, None]).mean())
+
+def row_queries(bundle: Bundle, entity_type: str, *, seed: int = 0) -> Query:
+    """Returns rows of a table, drawn with a seed, as queries for others of it."""
+    generator = np.random.default_rng(seed)
+    return Query(vectors=_sample(bundle, entity_type, generator))
+
+
+def relation_queries(
+    bundle: Bundle, entity_type: str, *, seed: int = 0
+) -> Query | None:
+    """Returns entities through the relations that lead to a type, as queries.
+
+    Relations and their sides are drawn evenly.
+
+    Args:
+      bundle: The bundle.
+      entity_type: The type of the candidates.
+      seed: The seed of the draw.
+
+    Returns:
+      The queries; None where no relation leads to the type.
+    """
+    relations = _relations_to(bundle, entity_type)
+    if not relations:
+        return None
+    generator = np.random.default_rng(seed)
+    drawn = generator.integers(len(relations), size=_NUM_QUERIES)
+    parts = []
+    for number in np.unique(drawn).tolist():
+        name, side = relations[number]
+        known = _sample(bundle, known_type(bundle, name, side), generator)
+        known = known[: int((drawn == number).sum())]
+        parts.append(make_query(bundle, name, side, known).vectors)
+    # The bias is the same for all candidates, and changes no ranking.
+    return Query(vectors=np.concatenate(parts), is_related=True)
 
 
 def _smallest(is_enough: Callable[[int], bool], limit: int) -> int:
@@ -139,20 +165,3 @@ def _relations_to(bundle: Bundle, entity_type: str) -> list[tuple[str, Side]]:
         if is_known and can_rank_lhs:
             found.append((relation.name, Side.LHS))
     return found
-
-
-def _relation_queries(
-    bundle: Bundle,
-    relations: list[tuple[str, Side]],
-    generator: np.random.Generator,
-) -> Query:
-    """Returns queries through relations and sides drawn evenly."""
-    drawn = generator.integers(len(relations), size=_NUM_QUERIES)
-    parts = []
-    for number in np.unique(drawn).tolist():
-        name, side = relations[number]
-        known = _sample(bundle, known_type(bundle, name, side), generator)
-        known = known[: int((drawn == number).sum())]
-        parts.append(make_query(bundle, name, side, known).vectors)
-    # The bias is the same for all candidates, and changes no ranking.
-    return Query(vectors=np.concatenate(parts))

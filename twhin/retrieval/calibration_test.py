@@ -2,6 +2,8 @@
 
 """Checks that the recall that is measured is the recall that searches have."""
 
+import copy
+
 import numpy as np
 import pytest
 
@@ -52,7 +54,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 def test_chosen_probes_are_the_fewest_that_reach_the_recall(bundle: Bundle) -> None:
-    measured = Calibration(bundle, "user")
+    measured = Calibration(bundle, "user", calibration.row_queries(bundle, "user"))
 
     num_probes, recall = measured.choose_num_probes(0.9)
 
@@ -62,7 +64,7 @@ def test_chosen_probes_are_the_fewest_that_reach_the_recall(bundle: Bundle) -> N
 
 
 def test_recall_grows_to_one_with_all_lists(bundle: Bundle) -> None:
-    measured = Calibration(bundle, "user")
+    measured = Calibration(bundle, "user", calibration.row_queries(bundle, "user"))
 
     recalls = [measured.recall(n) for n in (1, 4, 16, _NUM_LISTS)]
 
@@ -72,7 +74,8 @@ def test_recall_grows_to_one_with_all_lists(bundle: Bundle) -> None:
 
 
 def test_recall_is_that_of_other_queries_too(bundle: Bundle) -> None:
-    num_probes, recall = Calibration(bundle, "user", seed=1).choose_num_probes(0.9)
+    queries = calibration.row_queries(bundle, "user", seed=1)
+    num_probes, recall = Calibration(bundle, "user", queries).choose_num_probes(0.9)
     retriever = Retriever(bundle)
     rows = np.random.default_rng(9).integers(3000, size=200)
     query = Query(vectors=bundle.vectors("user", rows))
@@ -82,6 +85,31 @@ def test_recall_is_that_of_other_queries_too(bundle: Bundle) -> None:
 
     same = [np.isin(a, b).mean() for a, b in zip(found, truth, strict=True)]
     assert np.mean(same) == pytest.approx(recall, abs=0.05)
+
+
+def test_relation_queries_are_entities_that_a_relation_moved(bundle: Bundle) -> None:
+    queries = calibration.relation_queries(bundle, "user")
+
+    assert queries is not None
+    assert queries.is_related
+    step = bundle.relations["follows"].parameters
+    users = bundle.vectors("user", np.arange(3000))
+    # As lhs entities, plus the translation; as rhs entities, without it.
+    starts = np.concatenate((queries.vectors - step, queries.vectors))
+    distances = np.abs(starts[:, None] - users).max(-1).min(1).reshape(2, -1)
+    assert (distances.min(0) < 1e-5).all()
+    assert ((distances < 1e-5).mean(1) > 0.3).all()
+    assert calibration.relation_queries(bundle, "empty") is not None
+
+
+def test_a_type_that_no_relation_leads_to_has_no_relation_queries(
+    bundle: Bundle,
+) -> None:
+    only = bundle.relations["from_nobody"]
+    alone = copy.copy(bundle)
+    alone.relations = {"from_nobody": only}
+
+    assert calibration.relation_queries(alone, "user") is None
 
 
 def test_the_smallest_number_is_found() -> None:

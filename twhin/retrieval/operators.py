@@ -24,10 +24,12 @@ class Query:
     Attributes:
       vectors: float32 [n, D].
       bias: float32 [n], added to the scores of all candidates; None for 0.
+      is_related: Whether the vectors come through a relation.
     """
 
     vectors: Floats
     bias: Floats | None = None
+    is_related: bool = False
 
 
 def apply(operator: Operator, x: Floats, parameters: Floats) -> Floats:

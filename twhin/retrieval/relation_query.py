@@ -2,6 +2,8 @@
 
 """From entities through a relation to what candidates are compared with."""
 
+import dataclasses
+
 import numpy as np
 
 from twhin.bundle.bundle import Bundle
@@ -51,22 +53,19 @@ def make_query(
     if relation is None:
         return Query(vectors=vectors)
     found = bundle.relations[relation]
-    if side is Side.RHS:
-        return Query(vectors=operators.apply(found.operator, vectors, found.parameters))
-    if found.reciprocal_parameters is not None:
-        return Query(
-            vectors=operators.apply(
-                found.operator, vectors, found.reciprocal_parameters
-            )
-        )
+    parameters = found.parameters if side is Side.RHS else found.reciprocal_parameters
+    if parameters is not None:
+        related = operators.apply(found.operator, vectors, parameters)
+        return Query(vectors=related, is_related=True)
     if not operators.has_transpose(found.operator, bundle.comparator):
         raise BundleError(
             f"relation {relation!r}: cannot rank the lhs: {found.operator} compared by"
             f" {bundle.comparator} has no transpose; allowed: the rhs"
         )
-    return operators.transpose(
+    query = operators.transpose(
         found.operator, vectors, found.parameters, bundle.comparator
     )
+    return dataclasses.replace(query, is_related=True)
 
 
 def score_rows(

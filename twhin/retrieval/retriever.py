@@ -96,6 +96,7 @@ class Retriever:
         if index is None:
             rows = search_exact(table, self._bundle.comparator, vectors, k, excluded)
         else:
+            num_probes = num_probes or index.num_probes_for(query)
             rows = index.search(vectors, k, excluded, num_probes=num_probes)
         scores = self._score(table, vectors, rows)
         if query.bias is not None:

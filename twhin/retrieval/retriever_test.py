@@ -103,6 +103,21 @@ def test_indexes_find_the_best_when_they_visit_all(
     assert retriever.size_bytes > 0
 
 
+def test_queries_through_a_relation_visit_as_many_lists_as_they_need(
+    tmp_path: Path,
+) -> None:
+    bundle, _ = _open(tmp_path, kind=IndexKind.IVF_FP16)
+    bundle.manifest.indexes[0].relation_num_probes = 1
+    retriever = Retriever(bundle)
+
+    related = retriever.search("user", Query(vectors=_QUERIES, is_related=True), 20)
+
+    query = Query(vectors=_QUERIES)
+    one_list = retriever.search("user", query, 20, num_probes=1)
+    assert related.rows.tolist() == one_list.rows.tolist()
+    assert related.rows.tolist() != retriever.search("user", query, 20).rows.tolist()
+
+
 @pytest.mark.parametrize("kind", [None, *IndexKind])
 @pytest.mark.parametrize("num_shards", [1, 2])
 def test_excluded_rows_are_replaced_by_the_next(

@@ -16,7 +16,7 @@ from twhin.bundle.mapped_file import MappedFile
 from twhin.bundle.mapped_table import MappedTable
 from twhin.errors import BundleError
 from twhin.retrieval import comparators
-from twhin.retrieval.operators import Floats
+from twhin.retrieval.operators import Floats, Query
 from twhin.v1 import bundle_pb2
 
 _FLAGS = faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE
@@ -33,7 +33,6 @@ class TableIndex:
     Attributes:
       kind: The form of the index.
       num_lists: The number of inverted lists of a shard; 0 for exact forms.
-      num_probes: The lists that a search visits; 0 for exact forms.
     """
 
     def __init__(
@@ -59,7 +58,8 @@ class TableIndex:
         """
         self.kind = from_proto(IndexKind, bundle_pb2.IndexKind, index.kind, "kind")
         self.num_lists = index.num_lists
-        self.num_probes = index.num_probes
+        self._num_probes = index.num_probes
+        self._relation_num_probes = index.relation_num_probes or index.num_probes
         self._comparator = comparator
         self._files: list[MappedFile] = []
         self._shards: list[tuple[int, Any]] = []
@@ -80,13 +80,20 @@ class TableIndex:
                 )
             self._shards.append((loaded.start, found))
 
+    def num_probes_for(self, query: Query) -> int:
+        """Returns the lists to visit for the recall that the export asked for.
+
+        0 for exact forms.
+        """
+        return self._relation_num_probes if query.is_related else self._num_probes
+
     def search(
         self,
         queries: Floats,
         k: int,
         excluded: Int64Array,
         *,
-        num_probes: int | None = None,
+        num_probes: int,
     ) -> Int64Array:
         """Returns rows that are likely among the best for each query.
 
@@ -94,7 +101,7 @@ class TableIndex:
           queries: float32 [n, D].
           k: The number of rows that the caller needs.
           excluded: int64 [e], ascending: rows that no query gets.
-          num_probes: The lists to visit; None for those of the manifest.
+          num_probes: The lists to visit; of no matter for exact forms.
 
         Returns:
           int64 [n, m], m at least k, in any order; -1 where there is none.
@@ -131,7 +138,7 @@ class TableIndex:
         return k + max(k // 16, _MIN_SPARE_ROWS)
 
     def _parameters(
-        self, start: int, index: Any, excluded: Int64Array, num_probes: int | None
+        self, start: int, index: Any, excluded: Int64Array, num_probes: int
     ) -> Any:
         arguments: dict[str, Any] = {}
         first, last = excluded.searchsorted((start, start + index.ntotal))
@@ -140,7 +147,7 @@ class TableIndex:
             arguments["sel"] = faiss.IDSelectorNot(faiss.IDSelectorBatch(places))
         if self.kind is IndexKind.EXACT_FP16:
             return faiss.SearchParameters(**arguments) if arguments else None
-        arguments["nprobe"] = num_probes or self.num_probes
+        arguments["nprobe"] = num_probes
         return faiss.SearchParametersIVF(**arguments)
 
     def _merge(
