@@ -7,11 +7,14 @@
 Run by the repository rule. Needs only pip.
 """
 
+import compileall
+import re
 import subprocess
 import sys
 from collections import defaultdict
 from importlib import metadata
 from pathlib import Path, PurePosixPath
+from py_compile import PycInvalidationMode
 
 from pip._vendor.packaging.requirements import Requirement
 
@@ -86,6 +89,24 @@ def install(lock: Path, folder: Path) -> None:
         return
     print("pip: trying again with the upstream index of CPU builds", file=sys.stderr)
     subprocess.run([*command, f"--extra-index-url={_UPSTREAM_CPU_INDEX}"], check=True)
+
+
+def compile_modules(folder: Path) -> None:
+    """Writes bytecode beside the modules, once for all processes.
+
+    Tests cannot write it where they run, in a sandbox: each process would compile
+    torch and torchrec anew, which takes seconds. Nothing here changes later, so the
+    bytecode is not compared with its source. The distributions' own tests, and
+    templates that are no Python, are left out.
+    """
+    compileall.compile_dir(
+        folder,
+        maxlevels=32,
+        quiet=2,
+        rx=re.compile(r"/tests?/"),
+        workers=0,
+        invalidation_mode=PycInvalidationMode.UNCHECKED_HASH,
+    )
 
 
 def drop_build_files(folder: Path) -> None:
@@ -177,6 +198,7 @@ def main(argv: list[str]) -> None:
     """Installs and writes."""
     lock, folder, target = map(Path, argv[1:])
     install(lock, folder)
+    compile_modules(folder)
     drop_build_files(folder)
     target.write_text(build_file(folder))
 

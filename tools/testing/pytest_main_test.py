@@ -73,3 +73,19 @@ def test_failure_and_absence_of_tests_fail(tmp_path: Path, suite: str) -> None:
     code, _ = _run(tmp_path, suite)
 
     assert code != 0
+
+
+def test_assertions_of_imported_modules_are_not_rewritten(tmp_path: Path) -> None:
+    # pytest takes seconds to rewrite those of torch.
+    (tmp_path / "imported.py").write_text("assert True")
+    suite = (
+        "import sys\n"
+        f"sys.path.insert(0, {str(tmp_path)!r})\n"
+        "import imported\n"
+        "def test_a(): assert '@pytest_ar' in globals()\n"
+        "def test_b(): assert '@pytest_ar' not in vars(imported)\n"
+    )
+
+    code, names = _run(tmp_path, suite)
+
+    assert (code, names) == (0, ["test_a", "test_b"])
