@@ -31,6 +31,9 @@ _LOG = logging.getLogger(__name__)
 _POLL_SECS = 0.02
 _STABLE_SECS = 5.0
 _MAX_BACKOFF_SECS = 5.0
+# gRPC's event engine reads in threads of its own, which hand on what they read:
+# without it a request takes a tenth less processor time.
+_GRPC_EXPERIMENTS = "-event_engine_client,-event_engine_listener"
 # A worker that cannot serve the bundle ends with this code; it is not restarted
 # before the server has been up.
 EXIT_UNUSABLE = 2
@@ -128,13 +131,14 @@ class Supervisor:
             )
 
     def _start(self, worker_options: WorkerOptions) -> subprocess.Popen[bytes]:
-        environment = dict(
-            os.environ,
-            PYTHONPATH=os.pathsep.join(filter(None, sys.path)),
-            PROMETHEUS_MULTIPROC_DIR=str(self._metrics_folder),
-            OMP_NUM_THREADS="1",
-            OPENBLAS_NUM_THREADS="1",
-        )
+        environment = {
+            "GRPC_EXPERIMENTS": _GRPC_EXPERIMENTS,
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+            "PROMETHEUS_MULTIPROC_DIR": str(self._metrics_folder),
+            "OMP_NUM_THREADS": "1",
+            "OPENBLAS_NUM_THREADS": "1",
+        }
         process = subprocess.Popen(
             [
                 sys.executable,
