@@ -13,6 +13,7 @@ Latencies count from the time when a request was due.
 import asyncio
 import http.client
 import importlib
+import itertools
 import json
 import sys
 import time
@@ -27,6 +28,7 @@ from tools.bench.serve_peers import redis_key
 from twhin.bundle import allocator
 from twhin.client.async_source import AsyncSource
 from twhin.client.local_source import LocalSource
+from twhin.client.lookup_stream import AHEAD
 from twhin.client.remote_source import RemoteSource
 
 # So many different requests, in turn: more rows than caches hold.
@@ -42,6 +44,8 @@ def make_request(spec: dict[str, Any]) -> Request:
     kind, target, dtype = spec["kind"], spec["target"], spec.get("dtype", "float32")
     if kind == "redis":
         return _redis_request(target, ids)
+    if kind == "redis_ahead":
+        return _redis_ahead_request(target, ids)
     if kind in ("aio_unary", "aio_stream"):
         return _aio_request(kind, target, ids, dtype)
     if kind == "http_binary":
@@ -60,6 +64,10 @@ def make_request(spec: dict[str, Any]) -> Request:
     if kind == "stream":
         stream = source.open_stream()
         return lambda n: stream.lookup(ENTITY_TYPE, ids[n], dtype=dtype)
+    if kind == "stream_ahead":
+        batches = (ids[n % _NUM_REQUESTS] for n in itertools.count())
+        found = source.open_stream().lookup_each(ENTITY_TYPE, batches, dtype=dtype)
+        return lambda n: next(found)
     if kind == "retrieve":
         return lambda n: source.retrieve(ENTITY_TYPE, ids[n], k=100)
     raise ValueError(f"kind: is {kind!r}")
@@ -71,12 +79,36 @@ def _redis_request(port: int, ids: npt.NDArray[np.int64]) -> Request:
     missing = bytes(len(client.get(redis_key(0))))
 
     def request(number: int) -> Any:
-        row = ids[number]
-        found = client.mget([redis_key(i) for i in row.tolist()])
-        values = b"".join(missing if v is None else v for v in found)
-        return np.frombuffer(values, np.float32).reshape(len(row), -1)
+        return _join(client.mget(_redis_keys(ids[number])), missing)
 
     return request
+
+
+def _redis_ahead_request(port: int, ids: npt.NDArray[np.int64]) -> Request:
+    """Sends as many requests together as a stream has ahead."""
+    redis: Any = importlib.import_module("redis")
+    client = redis.Redis(port=port)
+    missing = bytes(len(client.get(redis_key(0))))
+    answers: list[Any] = []
+
+    def request(number: int) -> Any:
+        if not answers:
+            with client.pipeline(transaction=False) as pipeline:
+                for ahead in range(number, number + AHEAD):
+                    pipeline.mget(_redis_keys(ids[ahead % _NUM_REQUESTS]))
+                answers.extend(reversed(pipeline.execute()))
+        return _join(answers.pop(), missing)
+
+    return request
+
+
+def _redis_keys(ids: npt.NDArray[np.int64]) -> list[bytes]:
+    return [redis_key(i) for i in ids.tolist()]
+
+
+def _join(found: list[bytes | None], missing: bytes) -> npt.NDArray[np.float32]:
+    values = b"".join(missing if value is None else value for value in found)
+    return np.frombuffer(values, np.float32).reshape(len(found), -1)
 
 
 def _aio_request(

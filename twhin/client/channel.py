@@ -86,6 +86,10 @@ class Connection:
             ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
             ("grpc.max_receive_message_length", -1),
             ("grpc.max_send_message_length", -1),
+            # Room for a whole large answer from the start, not found out by pings
+            # that come with every answer.
+            ("grpc.http2.lookahead_bytes", 4 << 20),
+            ("grpc.http2.bdp_probe", 0),
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.min_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 2_000),

@@ -2,9 +2,12 @@
 
 """Lookups over one open stream per server: less time each than separate calls."""
 
+import itertools
 import queue
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -16,12 +19,12 @@ from twhin.client.request_error import from_rpc_error
 from twhin.client.results import Vectors
 from twhin.client.shard_map import ShardMap
 from twhin.client.source import Dtype, EntityIds
-from twhin.client.steps import Calls
+from twhin.client.steps import Call, Calls, Steps
 
 RETRIED = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 MAX_ATTEMPTS = 5
 BACKOFF_SECS = 0.05
-# Requests that are sent ahead of their answers.
+# Requests that are sent to a server ahead of their answers.
 AHEAD = 4
 
 
@@ -48,6 +51,7 @@ class LookupStream:
         self._shard_map = shard_map
         self._timeout_secs = connection.timeout_secs
         self._streams = [_Stream(opened, connection) for opened in channels]
+        self._max_ahead = AHEAD * len(self._streams)
 
     def __enter__(self) -> "LookupStream":
         """Returns self."""
@@ -72,34 +76,120 @@ class LookupStream:
         self, groups: Mapping[str, EntityIds], *, dtype: Dtype = "float32"
     ) -> dict[str, Vectors]:
         """See `VectorSource.lookup_many`."""
-        steps = remote_requests.lookup(groups, dtype)(self._shard_map)
-        deadline = time.monotonic() + self._timeout_secs
+        return self._finish(remote_requests.lookup(groups, dtype)(self._shard_map))
+
+    def lookup_each(
+        self,
+        entity_type: str,
+        batches: Iterable[EntityIds],
+        *,
+        dtype: Dtype = "float32",
+    ) -> Generator[Vectors, None, None]:
+        """Yields the vectors of one batch of ids after the other.
+
+        The next ones are asked for meanwhile, so that client, network and server
+        work at the same time. Nothing else is to be asked of the stream until the
+        last one is taken, or the iterator is closed.
+
+        Args:
+          entity_type: The entity type.
+          batches: Each the ids of a lookup; taken a few ahead of what is yielded.
+          dtype: The type of the numbers.
+        """
+        begun: deque[_Begun] = deque()
+        num_ahead = 0
         try:
-            calls = next(steps)
-            while True:
-                calls = steps.send(self._make(calls, deadline))
-        except StopIteration as stop:
-            result: dict[str, Vectors] = stop.value
-            return result
+            for ids in batches:
+                lookup = self._begin({entity_type: ids}, dtype)
+                while begun and num_ahead + len(lookup.calls) > self._max_ahead:
+                    num_ahead -= len(begun[0].calls)
+                    yield self._finish_first(begun)[entity_type]
+                if len(lookup.calls) > self._max_ahead:
+                    lookup.answers = self._make(lookup.calls)
+                else:
+                    self._send(lookup.calls)
+                num_ahead += len(lookup.calls)
+                begun.append(lookup)
+            while begun:
+                yield self._finish_first(begun)[entity_type]
+        finally:
+            if begun:
+                self.close()
 
     def close(self) -> None:
         """Ends the streams."""
         for stream in self._streams:
             stream.close()
 
-    def _make(self, calls: Calls, deadline: float) -> list[bytes]:
-        if calls.delay_secs:
-            time.sleep(calls.delay_secs)
-        answers: list[bytes] = [b""] * len(calls.calls)
-        places: dict[int, list[int]] = {}
-        for place, call in enumerate(calls.calls):
-            places.setdefault(call.server, []).append(place)
-        for server, mine in places.items():
-            requests = [calls.calls[place].request for place in mine]
-            found = self._streams[server].exchange(requests, deadline)
-            for place, answer in zip(mine, found, strict=True):
-                answers[place] = answer
-        return answers
+    def _begin(self, groups: Mapping[str, EntityIds], dtype: Dtype) -> "_Begun":
+        steps = remote_requests.lookup(groups, dtype)(self._shard_map)
+        return _Begun(steps=steps, calls=next(steps).calls)
+
+    def _finish_first(self, begun: "deque[_Begun]") -> dict[str, Vectors]:
+        first = begun.popleft()
+        if first.answers is None:
+            first.answers = self._receive(first.calls)
+        try:
+            more = first.steps.send(first.answers)
+        except StopIteration as stop:
+            result: dict[str, Vectors] = stop.value
+            return result
+        # Its further calls come after those that were sent already.
+        for lookup in begun:
+            if lookup.answers is None:
+                lookup.answers = self._receive(lookup.calls)
+        return self._finish(first.steps, more)
+
+    def _finish(
+        self, steps: Steps[dict[str, Vectors]], calls: Calls | None = None
+    ) -> dict[str, Vectors]:
+        """Makes the calls of steps, or these and then further ones."""
+        try:
+            calls = calls or next(steps)
+            while True:
+                if calls.delay_secs:
+                    time.sleep(calls.delay_secs)
+                calls = steps.send(self._make(calls.calls))
+        except StopIteration as stop:
+            result: dict[str, Vectors] = stop.value
+            return result
+
+    def _make(self, calls: Sequence[Call]) -> list[bytes]:
+        """Returns the answers to calls, of which only so many are ahead."""
+        answers: list[bytes] = []
+        for number, call in enumerate(calls):
+            if number >= self._max_ahead:
+                answers += self._receive([calls[len(answers)]])
+            self._send([call])
+        return answers + self._receive(calls[len(answers) :])
+
+    def _send(self, calls: Sequence[Call]) -> None:
+        for call in calls:
+            self._streams[call.server].send(call.request)
+
+    def _receive(self, calls: Sequence[Call]) -> list[bytes]:
+        deadline = time.monotonic() + self._timeout_secs
+        try:
+            return [self._streams[call.server].receive(deadline) for call in calls]
+        except BaseException:
+            # The next lookup would get the answers that are still to come.
+            self.close()
+            raise
+
+
+@dataclass(slots=True, kw_only=True)
+class _Begun:
+    """A lookup whose first calls have been made.
+
+    Attributes:
+      steps: What is to be done with the answers.
+      calls: The calls.
+      answers: Their answers; None while they have not been read.
+    """
+
+    steps: Steps[dict[str, Vectors]]
+    calls: Sequence[Call]
+    answers: list[bytes] | None = None
 
 
 class _Stream:
@@ -111,50 +201,57 @@ class _Stream:
         )
         self._metadata = connection.metadata()
         self._requests: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._unanswered: deque[bytes] = deque()
         self._call: Any = None
 
-    def exchange(self, requests: Sequence[bytes], deadline: float) -> list[bytes]:
-        """Returns the answers to requests, opening the stream again where it ends.
+    def send(self, request: bytes) -> None:
+        """Sends a request; its answer comes after those of earlier ones."""
+        self._unanswered.append(request)
+        if self._call is not None:
+            self._requests.put(request)
+
+    def receive(self, deadline: float) -> bytes:
+        """Returns the next answer, opening the stream again where it ends.
 
         Raises:
           RequestError: The server refuses, or does not answer in time.
         """
         backoff = BACKOFF_SECS
-        for attempt in range(MAX_ATTEMPTS):
+        for attempt in itertools.count(1):
             try:
-                return self._exchange(requests, deadline)
+                if self._call is None:
+                    self._open()
+                answer: bytes = next(self._call)
             except grpc.RpcError as error:
-                self.close()
-                final = attempt == MAX_ATTEMPTS - 1
+                self._end()
+                final = attempt == MAX_ATTEMPTS or time.monotonic() + backoff > deadline
                 if error.code() not in RETRIED or final:
-                    raise from_rpc_error(error) from error
-                if time.monotonic() + backoff > deadline:
+                    self._unanswered.clear()
                     raise from_rpc_error(error) from error
                 time.sleep(backoff)
                 backoff *= 2
-        raise AssertionError("the last attempt returns or raises")
+            else:
+                self._unanswered.popleft()
+                return answer
+        raise AssertionError("count never ends")
 
     def close(self) -> None:
-        """Ends the stream."""
+        """Ends the stream; what it has not answered is forgotten."""
+        self._unanswered.clear()
+        self._end()
+
+    def _open(self) -> None:
+        """Opens the stream and sends what has no answer yet."""
+        self._requests = queue.SimpleQueue()
+        for request in self._unanswered:
+            self._requests.put(request)
+        self._call = self._method(_take_all(self._requests), metadata=self._metadata)
+
+    def _end(self) -> None:
         if self._call is not None:
             self._requests.put(None)
             self._call.cancel()
             self._call = None
-
-    def _exchange(self, requests: Sequence[bytes], deadline: float) -> list[bytes]:
-        if self._call is None:
-            self._requests = queue.SimpleQueue()
-            self._call = self._method(
-                _take_all(self._requests), metadata=self._metadata
-            )
-        answers: list[bytes] = []
-        sent = 0
-        while len(answers) < len(requests):
-            while sent < min(len(answers) + AHEAD, len(requests)):
-                self._requests.put(requests[sent])
-                sent += 1
-            answers.append(next(self._call))
-        return answers
 
 
 def _take_all(requests: "queue.SimpleQueue[bytes | None]") -> Iterator[bytes]:

@@ -70,6 +70,9 @@ class Worker:
                 ("grpc.so_reuseport", 1),
                 ("grpc.max_receive_message_length", limits.max_message_bytes),
                 ("grpc.max_send_message_length", -1),
+                # As in the client, for requests.
+                ("grpc.http2.lookahead_bytes", 1 << 20),
+                ("grpc.http2.bdp_probe", 0),
                 # Ends what a dead or silent peer left open.
                 ("grpc.server_handshake_timeout_ms", 10_000),
                 ("grpc.keepalive_time_ms", 30_000),
