@@ -84,6 +84,7 @@ _FLAGS: dict[str, set[str]] = {
         "rdzv_endpoint",
         "rdzv_id",
         "restart",
+        "split",
     },
     "tune": _RUN | {"nproc_per_node", "num_trials", "search_seed", "space"},
 }

@@ -27,6 +27,12 @@ _RESTART = flags.DEFINE_boolean(
     False,
     "Deletes the checkpoints of OUTPUT_DIR and trains from the start.",
 )
+_SPLIT = flags.DEFINE_multi_enum(
+    "split",
+    ["valid", "test"],
+    ["valid", "test"],
+    "The held-out edges that are ranked at the end. Repeatable.",
+)
 _NPROC_PER_NODE = flags.DEFINE_integer(
     "nproc_per_node", 1, "Ranks on this node: one per GPU.", lower_bound=1
 )
@@ -99,6 +105,7 @@ def _train(config: ResolvedConfig, output_dir: Path) -> None:
             job,
             earlier=open_earlier_model(config.settings),
             restart=_is_restarted(),
+            splits=_SPLIT.value,
         )
         result = run.run()
         if not result.is_stopped:

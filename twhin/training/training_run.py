@@ -5,7 +5,7 @@
 import contextlib
 import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +77,7 @@ class TrainingRun:
         *,
         earlier: EarlierModel | None = None,
         restart: bool = False,
+        splits: Sequence[str] = ("valid", "test"),
     ) -> None:
         """Creates tables and relations; a collective.
 
@@ -87,6 +88,7 @@ class TrainingRun:
           job: The ranks.
           earlier: What a warm start takes rows from; None without one.
           restart: Whether to delete checkpoints that are there.
+          splits: Whose edges are ranked at the end.
 
         Raises:
           ConfigError: The folder holds checkpoints of another run, or the device
@@ -98,6 +100,7 @@ class TrainingRun:
         self._graph = graph
         self._output_dir = output_dir
         self._job = job
+        self._splits = splits
         self._earlier = earlier
         self._warm_start: WarmStart | None = None
         self._checkpoints = output_dir / CHECKPOINTS_FOLDER
@@ -146,7 +149,7 @@ class TrainingRun:
         checkpoint, step = self._choose()
         metrics = {
             name: value
-            for split in ("valid", "test")
+            for split in self._splits
             for name, value in self._evaluator.evaluate(split).items()
         }
         if self._warm_start is not None:
