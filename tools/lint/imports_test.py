@@ -49,7 +49,7 @@ _RESERVED = {
     "fbgemm_gpu": {"training"},
     "grpc": {"serving", "client", "bin"},
     "optuna": {"tuning"},
-    "pyarrow": {"graph", "export", "evaluation", "report"},
+    "pyarrow": {"graph", "export", "report"},
     "pyspark": {"graph"},
     "torchrec": {"training"},
 }

@@ -9,26 +9,18 @@ the uncompressed ones and written to OUTPUT_DIR/metrics-COMPRESSION.json. What
 they mean: docs/evaluation.md.
 """
 
-import json
-import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from absl import flags
 
 from twhin.bin import command
 from twhin.bin import flags as run_flags
+from twhin.bin.checkpoint_flag import CHECKPOINT
 
 _MODULE = "twhin.bin.evaluate"
 
 _SPLIT = flags.DEFINE_enum(
     "split", "test", ["train", "valid", "test"], "The edges that are ranked."
-)
-_CHECKPOINT = flags.DEFINE_string(
-    "checkpoint",
-    None,
-    "'newest', 'best' or the folder of a checkpoint; without it the best one where"
-    " the configuration has evaluation.best_metric, otherwise the newest.",
 )
 _NUM_CANDIDATES = flags.DEFINE_integer(
     "num_candidates",
@@ -58,44 +50,33 @@ def main(arguments: Sequence[str]) -> None:
     del arguments
     # torch takes seconds to import, which --help and wrong flags need not wait for.
     from twhin.bin.evaluation_run import EvaluationRun
+    from twhin.bin.local_ranks import launch_ranks
     from twhin.evaluation.report import format_table
-    from twhin.training import launch
+    from twhin.training.launch import is_rank
 
-    config, named = run_flags.CONFIG.value, _CHECKPOINT.value
     run = EvaluationRun(
         run_flags.output_dir(),
-        config_path=None if config is None else Path(config),
-        overrides=_overrides(),
-        checkpoint=named,
+        config_path=run_flags.config_path(),
+        overrides=run_flags.overrides(*_num_candidates()),
+        checkpoint=CHECKPOINT.value,
     )
     if run_flags.PRINT_CONFIG.value:
         print(run.config.text, end="")
         return
-    if launch.is_rank() or _NPROC_PER_NODE.value == 1:
+    if is_rank() or _NPROC_PER_NODE.value == 1:
         result = run.evaluate(_SPLIT.value, _COMPRESSION.value)
         if result is not None:
             print(format_table(result.metrics, result.uncompressed))
             print(f"\nCheckpoint:  {run.checkpoint}")
             print(f"Metrics:     {result.path}")
         return
-    job = launch.Launch(
-        nproc_per_node=_NPROC_PER_NODE.value,
-        nnodes="1",
-        node_rank=0,
-        rdzv_endpoint=None,
-        rdzv_id="twhin",
-        max_restarts=0,
-    )
-    launch.launch(job, _MODULE, sys.argv[1:])
+    launch_ranks(_MODULE, _NPROC_PER_NODE.value)
 
 
-def _overrides() -> list[str]:
-    overrides = list(run_flags.OVERRIDE.value)
-    if run_flags.DATA_ROOT.value is not None:
-        overrides.append(f"data.root={json.dumps(run_flags.DATA_ROOT.value)}")
-    if _NUM_CANDIDATES.value is not None:
-        overrides.append(f"evaluation.num_candidates={_NUM_CANDIDATES.value}")
-    return overrides
+def _num_candidates() -> list[str]:
+    if _NUM_CANDIDATES.value is None:
+        return []
+    return [f"evaluation.num_candidates={_NUM_CANDIDATES.value}"]
 
 
 if __name__ == "__main__":

@@ -10,13 +10,12 @@ from pathlib import Path
 from twhin.bin.compressed_rows import compress
 from twhin.bin.saved_run import SavedRun
 from twhin.checkpoint.reader import CheckpointReader
+from twhin.checkpoint.relation_model import load_relation_model
 from twhin.errors import DataError
 from twhin.evaluation import report
 from twhin.evaluation.dense_tables import DenseTables
 from twhin.evaluation.evaluator import Evaluator
-from twhin.graph.configured_schema import relation_settings
 from twhin.graph.prepared_graph import PreparedGraph
-from twhin.model.relation_model import RelationModel
 from twhin.training.job import Job, join_job
 
 NO_COMPRESSION = "none"
@@ -99,23 +98,10 @@ class EvaluationRun(SavedRun):
         return Evaluator(
             settings.evaluation,
             graph=graph,
-            model=self._load_model(reader).to(job.device),
+            model=load_relation_model(reader, settings).to(job.device),
             comparator=settings.model.comparator,
             tables=tables,
             device=job.device,
             seed=settings.training.seed,
             group=job.group,
         )
-
-    def _load_model(self, reader: CheckpointReader) -> RelationModel:
-        settings = self.config.settings
-        relations = relation_settings(settings.graph, reader.schema)
-        model = RelationModel(
-            operators=[relation.operator for relation in relations],
-            embedding_dim=reader.embedding_dim,
-            comparator=settings.model.comparator,
-            reciprocal=settings.model.reciprocal,
-        )
-        for name, values in reader.relation_parameters().items():
-            model.parameters_by_name[name].data.copy_(values)
-        return model

@@ -167,7 +167,8 @@ def test_evaluation_may_be_overridden_and_the_model_not(
 
     assert result is not None
     assert result.metrics["test/link_prediction/num_candidates"] == 3
-    with pytest.raises(ConfigError, match=r"model.comparator was .*l2.* is 'dot'"):
+    fault = r"model.comparator was .*l2.* is 'dot'; allowed: the checkpoint's own"
+    with pytest.raises(ConfigError, match=fault):
         EvaluationRun(tmp_path, overrides=["model.comparator=dot"])
 
 

@@ -8,9 +8,7 @@ checkpoint's own configuration says; what may differ is its part `export`, for
 example --override=export.row_format=float16, and where the data is.
 """
 
-import json
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,15 +16,10 @@ from absl import flags
 
 from twhin.bin import command
 from twhin.bin import flags as run_flags
+from twhin.bin.checkpoint_flag import CHECKPOINT
 
 _MODULE = "twhin.bin.export"
 
-_CHECKPOINT = flags.DEFINE_string(
-    "checkpoint",
-    None,
-    "'newest', 'best' or the folder of a checkpoint; without it the best one where"
-    " the configuration has evaluation.best_metric, otherwise the newest.",
-)
 _BUNDLE_ROOT = flags.DEFINE_string(
     "bundle_root",
     None,
@@ -56,20 +49,21 @@ def main(arguments: Sequence[str]) -> None:
     logging.getLogger("faiss.loader").setLevel(logging.WARNING)
     # torch takes seconds to import, which --help and wrong flags need not wait for.
     from twhin.bin import export_run
+    from twhin.bin.local_ranks import launch_ranks
     from twhin.bin.saved_run import SavedRun
-    from twhin.training import launch
+    from twhin.training.launch import is_rank
 
-    config, root = run_flags.CONFIG.value, _BUNDLE_ROOT.value
+    root = _BUNDLE_ROOT.value
     run = SavedRun(
         run_flags.output_dir(),
-        config_path=None if config is None else Path(config),
-        overrides=_overrides(),
-        checkpoint=_CHECKPOINT.value,
+        config_path=run_flags.config_path(),
+        overrides=run_flags.overrides(),
+        checkpoint=CHECKPOINT.value,
     )
     if run_flags.PRINT_CONFIG.value:
         print(run.config.text, end="")
         return
-    if launch.is_rank() or _NPROC_PER_NODE.value == 1:
+    if is_rank() or _NPROC_PER_NODE.value == 1:
         folder = export_run.bundle_root(run) if root is None else Path(root).absolute()
         version = export_run.export(run, folder, _ALSO.value)
         if version is not None:
@@ -78,22 +72,7 @@ def main(arguments: Sequence[str]) -> None:
             print("\nNext: serve it:")
             print(f"  ./bazelw run //twhin:serve -- --bundle={folder}")
         return
-    job = launch.Launch(
-        nproc_per_node=_NPROC_PER_NODE.value,
-        nnodes="1",
-        node_rank=0,
-        rdzv_endpoint=None,
-        rdzv_id="twhin",
-        max_restarts=0,
-    )
-    launch.launch(job, _MODULE, sys.argv[1:])
-
-
-def _overrides() -> list[str]:
-    overrides = list(run_flags.OVERRIDE.value)
-    if run_flags.DATA_ROOT.value is not None:
-        overrides.append(f"data.root={json.dumps(run_flags.DATA_ROOT.value)}")
-    return overrides
+    launch_ranks(_MODULE, _NPROC_PER_NODE.value)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,18 @@ def config_path() -> Path | None:
     return None if CONFIG.value is None else Path(CONFIG.value)
 
 
+def overrides(*more: str) -> list[str]:
+    """Returns the overrides that the flags give.
+
+    Args:
+      *more: Applied after those that are given in full.
+    """
+    given = [*OVERRIDE.value, *more]
+    if DATA_ROOT.value is not None:
+        given.append(f"data.root={json.dumps(DATA_ROOT.value)}")
+    return given
+
+
 def load_config(*more_overrides: str) -> ResolvedConfig:
     """Returns the configuration that the flags name.
 
@@ -55,10 +67,7 @@ def load_config(*more_overrides: str) -> ResolvedConfig:
     Raises:
       ConfigError: It cannot be read or has faults.
     """
-    overrides = [*OVERRIDE.value, *more_overrides]
-    if DATA_ROOT.value is not None:
-        overrides.append(f"data.root={json.dumps(DATA_ROOT.value)}")
-    return resolved_config.load_config(config_path(), overrides)
+    return resolved_config.load_config(config_path(), overrides(*more_overrides))
 
 
 def config_flags() -> list[str]:

@@ -7,21 +7,11 @@ for another checkpoint. Without --config it takes the checkpoint's own
 configuration.
 """
 
-import json
 from collections.abc import Sequence
-from pathlib import Path
-
-from absl import flags
 
 from twhin.bin import command
 from twhin.bin import flags as run_flags
-
-_CHECKPOINT = flags.DEFINE_string(
-    "checkpoint",
-    None,
-    "'newest', 'best' or the folder of a checkpoint; without it the best one where"
-    " the configuration has evaluation.best_metric, otherwise the newest.",
-)
+from twhin.bin.checkpoint_flag import CHECKPOINT
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -32,12 +22,11 @@ def main(arguments: Sequence[str]) -> None:
     from twhin.report.tensorboard import write_projector
     from twhin.report.write_report import write_report
 
-    config = run_flags.CONFIG.value
     run = SavedRun(
         run_flags.output_dir(),
-        config_path=None if config is None else Path(config),
-        overrides=_overrides(),
-        checkpoint=_CHECKPOINT.value,
+        config_path=run_flags.config_path(),
+        overrides=run_flags.overrides(),
+        checkpoint=CHECKPOINT.value,
     )
     if run_flags.PRINT_CONFIG.value:
         print(run.config.text, end="")
@@ -46,14 +35,6 @@ def main(arguments: Sequence[str]) -> None:
     write_projector(run.output_dir, checkpoint=run.checkpoint, config=run.config)
     print(f"Checkpoint:  {run.checkpoint}")
     print(f"Report:      {path}")
-
-
-def _overrides() -> list[str]:
-    """Returns the overrides, with those that other flags stand for."""
-    overrides = list(run_flags.OVERRIDE.value)
-    if run_flags.DATA_ROOT.value is not None:
-        overrides.append(f"data.root={json.dumps(run_flags.DATA_ROOT.value)}")
-    return overrides
 
 
 if __name__ == "__main__":

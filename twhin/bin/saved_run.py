@@ -83,5 +83,6 @@ class SavedRun:
     def _load_config(self, checkpoint: Path) -> ResolvedConfig:
         own = checkpoint / CONFIG_FILE
         config = load_config(self._config_path or own, self._overrides)
-        check_same_run(checkpoint.parent, own, config)
+        allowed = "the checkpoint's own, but for what is measured and exported"
+        check_same_run(checkpoint.parent, own, config, allowed=allowed)
         return config

@@ -140,7 +140,9 @@ def _resolve_source(source: train_config_pb2.EdgeSource) -> None:
 
 
 def _format_by_ending(path: str) -> train_config_pb2.FileFormat:
-    stem = path.removesuffix(".gz").removesuffix(".zst")
+    stem = path
+    for packed in (".gz", ".zst", ".zip"):
+        stem = stem.removesuffix(packed)
     if stem.endswith(".csv"):
         return train_config_pb2.FILE_FORMAT_CSV
     if stem.endswith(".tsv"):

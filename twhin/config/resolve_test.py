@@ -74,6 +74,7 @@ def test_contrastive_loss_has_a_threshold_of_its_own(tmp_path: Path) -> None:
     [
         ("a.csv", FileFormat.CSV),
         ("a.csv.gz", FileFormat.CSV),
+        ("a.csv.zip", FileFormat.CSV),
         ("a.tsv.zst", FileFormat.TSV),
         ("*.jsonl", FileFormat.JSON_LINES),
         ("s3://bucket/a.jsonl.gz", FileFormat.JSON_LINES),

@@ -4,7 +4,7 @@
 
 from twhin.page.document import make_document
 from twhin.page.markup import Markup, element, escape
-from twhin.page.numbers import format_metric, format_secs, format_short
+from twhin.page.numbers import format_metric, format_short
 
 
 def test_text_is_escaped_and_markup_is_not() -> None:
@@ -40,9 +40,4 @@ def test_numbers_are_short() -> None:
         "0.1235",
         "1,234.6",
         "-",
-    ]
-    assert [format_secs(x) for x in (0.4211, 250, 7500)] == [
-        "0.421 s",
-        "4 min 10 s",
-        "2 h 5 min",
     ]

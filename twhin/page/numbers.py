@@ -30,14 +30,3 @@ def format_metric(value: float | None) -> str:
     if abs(value) < 10:
         return f"{value:.4f}"
     return f"{value:,.1f}"
-
-
-def format_secs(value: float) -> str:
-    """Returns a duration: 0.42 s, 12.3 s, 4 min 10 s, 2 h 5 min."""
-    if value < 60:
-        return f"{value:.3g} s"
-    minutes, seconds = divmod(round(value), 60)
-    if minutes < 60:
-        return f"{minutes} min {seconds} s"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min"

@@ -10,15 +10,15 @@ from typing import Any
 
 from twhin.checkpoint.manifest import CONFIG_FILE
 from twhin.checkpoint.reader import CheckpointReader
+from twhin.checkpoint.relation_model import load_relation_model
 from twhin.config.resolved_config import ResolvedConfig, load_config
 from twhin.config.settings import Relation
+from twhin.evaluation.history import read_history
 from twhin.evaluation.report import METRICS_FILE
 from twhin.graph.configured_schema import relation_settings
 from twhin.graph.open_graph import open_prepared
 from twhin.graph.prepared_graph import PreparedGraph
 from twhin.model.relation_model import RelationModel
-
-HISTORY_FILE = "history.jsonl"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,16 +48,7 @@ class RunFiles:
 
     def load_model(self) -> RelationModel:
         """Returns the trained relations, on the CPU."""
-        settings = self.config.settings
-        model = RelationModel(
-            operators=[relation.operator for relation in self.relations],
-            embedding_dim=self.reader.embedding_dim,
-            comparator=settings.model.comparator,
-            reciprocal=settings.model.reciprocal,
-        )
-        for name, values in self.reader.relation_parameters().items():
-            model.parameters_by_name[name].data.copy_(values)
-        return model
+        return load_relation_model(self.reader, self.config.settings)
 
 
 def open_run(
@@ -83,17 +74,9 @@ def open_run(
         graph=open_prepared(config.settings, output_dir),
         # Its writer has just compared it, and evaluation has read it.
         reader=CheckpointReader(checkpoint, verify=False),
-        history=_read_history(output_dir / HISTORY_FILE),
+        history=read_history(output_dir),
         metrics=_read_metrics(output_dir / METRICS_FILE),
     )
-
-
-def _read_history(path: Path) -> list[dict[str, float]]:
-    """Returns the complete lines of the file; a crash may have cut the last."""
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in lines[:-1] if line]
 
 
 def _read_metrics(path: Path) -> dict[str, float]:

@@ -1,13 +1,12 @@
 # Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
 
-"""What made the model: time, versions, configuration."""
+"""What made the model: versions, configuration."""
 
 import platform
-from collections.abc import Mapping
 from importlib import metadata
 
 from twhin.page.markup import Content, Markup, element
-from twhin.page.numbers import format_count, format_secs
+from twhin.page.numbers import format_count
 from twhin.report.figure import make_figure, make_table
 from twhin.report.run_files import RunFiles
 from twhin.report.section import Section
@@ -15,13 +14,8 @@ from twhin.report.section import Section
 _DISTRIBUTIONS = ("torch", "torchrec", "fbgemm-gpu", "fbgemm-gpu-cpu", "numpy")
 
 
-def make_run_section(run: RunFiles, timings: Mapping[str, float]) -> Section:
-    """Returns the section.
-
-    Args:
-      run: The run.
-      timings: Seconds by what they were spent on.
-    """
+def make_run_section(run: RunFiles) -> Section:
+    """Returns the section."""
     return Section(
         name="run",
         title="Run",
@@ -29,15 +23,8 @@ def make_run_section(run: RunFiles, timings: Mapping[str, float]) -> Section:
             "With this configuration, this graph and these versions the same command"
             " gives the same model.",
         ),
-        figures=(_timings(timings), _facts(run), _config(run)),
+        figures=(_facts(run), _config(run)),
     )
-
-
-def _timings(timings: Mapping[str, float]) -> Markup | None:
-    if not timings:
-        return None
-    rows = [[name, format_secs(secs)] for name, secs in timings.items()]
-    return make_figure("Time", make_table(["", ""], rows), is_half=True)
 
 
 def _facts(run: RunFiles) -> Markup:

@@ -1,14 +1,11 @@
 # Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
 
-"""What TensorBoard shows of the vectors: histograms of norms, the projector."""
+"""The vectors as files for TensorBoard's projector."""
 
 import shutil
-from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from twhin.config.resolved_config import ResolvedConfig
@@ -16,25 +13,7 @@ from twhin.report.entity_sample import EntityNames, EntitySample, read_samples
 from twhin.report.run_files import open_run
 
 TENSORBOARD_FOLDER = "tensorboard"
-_MAX_ROWS = 100_000
 _MAX_PROJECTED = 2_000
-
-
-def add_norm_histograms(
-    writer: SummaryWriter, tables: Mapping[str, Iterable[Tensor]], step: int
-) -> None:
-    """Adds the lengths of vectors, "norms/ENTITY_TYPE".
-
-    Args:
-      writer: The writer of the run.
-      tables: By entity type blocks of rows, [n, D] each, those of this rank or of
-        all; of each block an even sample is taken.
-      step: The step.
-    """
-    for entity_type, blocks in tables.items():
-        norms = [_norms(rows.detach()) for rows in blocks if len(rows)]
-        if norms:
-            writer.add_histogram(f"norms/{entity_type}", torch.cat(norms), step)
 
 
 def write_projector(
@@ -61,12 +40,6 @@ def write_projector(
     with SummaryWriter(str(folder)) as writer:
         for sample in read_samples(run.reader, run.graph).values():
             _project(writer, sample, names, run.reader.step)
-
-
-def _norms(rows: Tensor) -> Tensor:
-    stride = -(-len(rows) // _MAX_ROWS)
-    norms: Tensor = torch.linalg.vector_norm(rows[::stride].float(), dim=1)
-    return norms.cpu()
 
 
 def _project(

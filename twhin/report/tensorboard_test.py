@@ -1,34 +1,16 @@
 # Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
 
-"""Tests of what is written for TensorBoard, read back by TensorBoard."""
+"""Tests of what is written for TensorBoard's projector."""
 
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
-from tensorboard.backend.event_processing.event_accumulator import (  # type: ignore[import-untyped]
-    EventAccumulator,
-)
-from torch.utils.tensorboard import SummaryWriter
 
 from twhin.report.entity_sample import read_samples
 from twhin.report.run_files import open_run
-from twhin.report.tensorboard import add_norm_histograms, write_projector
+from twhin.report.tensorboard import write_projector
 from twhin.testing.small_run import STEP, write_small_run
-
-
-def test_histograms_hold_the_norms_of_all_blocks(tmp_path: Path) -> None:
-    blocks = [torch.full((3, 4), 1.0), torch.full((2, 4), 2.0), torch.empty(0, 4)]
-
-    with SummaryWriter(str(tmp_path)) as writer:
-        add_norm_histograms(writer, {"user": blocks, "tweet": []}, 7)
-
-    events = EventAccumulator(str(tmp_path)).Reload()
-    assert events.Tags()["histograms"] == ["norms/user"]
-    (event,) = events.Histograms("norms/user")
-    values = event.histogram_value
-    assert (event.step, values.num, values.min, values.max) == (7, 5, 2.0, 4.0)
 
 
 def test_projector_gets_ids_degrees_and_vectors(

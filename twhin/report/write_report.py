@@ -3,7 +3,6 @@
 """Writes OUTPUT_DIR/report.html: what a run came to, in one file."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from statistics import median
 
@@ -39,7 +38,6 @@ def write_report(
     *,
     checkpoint: Path,
     config: ResolvedConfig | None = None,
-    timings: Mapping[str, float] | None = None,
 ) -> Path:
     """Writes the report of a run, aside first and then renamed into place.
 
@@ -50,7 +48,6 @@ def write_report(
       output_dir: The folder of the run.
       checkpoint: The checkpoint that the metrics belong to.
       config: See `open_run`.
-      timings: Seconds by what they were spent on, to be shown.
 
     Returns:
       OUTPUT_DIR/report.html.
@@ -62,7 +59,7 @@ def write_report(
     run = open_run(output_dir, checkpoint, config)
     page = make_document(
         f"{output_dir.name} - TwHIN run report",
-        _header(run, sections := _make_sections(run, timings or {})),
+        _header(run, sections := _make_sections(run)),
         element(
             "main",
             _tiles(run),
@@ -83,7 +80,7 @@ def write_report(
     return path
 
 
-def _make_sections(run: RunFiles, timings: Mapping[str, float]) -> list[Section]:
+def _make_sections(run: RunFiles) -> list[Section]:
     samples = read_samples(run.reader, run.graph)
     names = EntityNames(run.graph)
     split = best_split(run.metrics)
@@ -104,7 +101,7 @@ def _make_sections(run: RunFiles, timings: Mapping[str, float]) -> list[Section]
                 find_neighbors(run, samples, names),
             )
         )
-    sections.append(make_run_section(run, timings))
+    sections.append(make_run_section(run))
     return [section for section in sections if section is not None]
 
 

@@ -26,7 +26,7 @@ def _run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 @pytest.fixture(scope="module", name="report")
 def _report(run: tuple[Path, Path]) -> Path:
     folder, checkpoint = run
-    return write_report(folder, checkpoint=checkpoint, timings={"training": 61.0})
+    return write_report(folder, checkpoint=checkpoint)
 
 
 class _Outline(HTMLParser):

@@ -15,11 +15,11 @@ from twhin.config.resolved_config import ResolvedConfig, load_config
 from twhin.config.settings import Operator
 from twhin.evaluation.dense_tables import DenseTables
 from twhin.evaluation.evaluator import Evaluator
+from twhin.evaluation.history import HISTORY_FILE
 from twhin.evaluation.report import METRICS_FILE, write_metrics
 from twhin.graph.open_graph import open_graph
 from twhin.graph.prepared_graph import PreparedGraph
 from twhin.model.relation_model import RelationModel
-from twhin.report.run_files import HISTORY_FILE
 
 STEP = 40
 _TINY = (

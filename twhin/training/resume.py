@@ -26,7 +26,11 @@ _MAX_SHOWN = 5
 
 
 def check_same_run(
-    checkpoints: Path, config_file: Path, config: ResolvedConfig
+    checkpoints: Path,
+    config_file: Path,
+    config: ResolvedConfig,
+    *,
+    allowed: str = "the same, --restart to delete them, or another --output_dir",
 ) -> None:
     """Checks that the checkpoints of a folder are those of a configuration.
 
@@ -34,6 +38,7 @@ def check_same_run(
       checkpoints: The folder of checkpoints; it may not exist.
       config_file: The resolved configuration that they were made with.
       config: The configuration to go on with.
+      allowed: What the caller offers where it is another one.
 
     Raises:
       ConfigError: A field differs on which the meaning of the state depends.
@@ -52,8 +57,7 @@ def check_same_run(
         more = len(differences) - _MAX_SHOWN
         raise ConfigError(
             f"{checkpoints}: checkpoints of another configuration: {shown}"
-            f"{f' and {more} more' if more > 0 else ''}; allowed: the same, --restart to"
-            " delete them, or another --output_dir"
+            f"{f' and {more} more' if more > 0 else ''}; allowed: {allowed}"
         )
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
-from twhin.training.history import History
+from twhin.evaluation.history import History
 from twhin.training.training_step import StepTotals
 
 TENSORBOARD_FOLDER = "tensorboard"
