@@ -18,7 +18,7 @@ from twhin.warm_start.earlier_model import EarlierModel, visit_rows
 from twhin.warm_start.join import JoinedPart
 from twhin.warm_start.kept_rows import columns_of
 
-_MAX_PAIRS = 1 << 23
+_MAX_PAIRS = 1 << 22
 _WRITTEN_ROWS = 1 << 16
 
 
@@ -63,8 +63,8 @@ def fill_from_neighbors(
 
     N the kept entities at the other ends of its edges, once for each edge. New
     rows without such a neighbour stay. This rank reads all edges and, in blocks,
-    all tables; it takes 4 D bytes for each of its new rows, and 8 for each row of
-    the graph.
+    all tables; it takes 8 bytes for each row of the graph, 4 for each of its own,
+    and, but for single precision on the CPU, 4 D for each of its new ones.
 
     Reference: El-Kishky et al., arXiv 2202.05387, equation 5.
 
@@ -90,7 +90,11 @@ def fill_from_neighbors(
 
 
 class _NeighborMean:
-    """The sums of neighbours of the new rows of a part."""
+    """The sums of neighbours of the new rows of a part.
+
+    Rows of single precision in memory are their own sums; for others, sums are
+    held beside them.
+    """
 
     def __init__(self, joined: JoinedPart) -> None:
         self.entity_type = joined.entity_type
@@ -99,9 +103,12 @@ class _NeighborMean:
         self.num_new = len(new)
         self._new = torch.from_numpy(new)
         # For each row of the part its place among the new ones, or -1.
-        self._places = np.full(len(joined.earlier_rows), -1, dtype=np.int64)
+        self._places = np.full(len(joined.earlier_rows), -1, dtype=np.int32)
         self._places[new] = np.arange(len(new))
-        self._sums = torch.zeros(len(new), joined.part.rows.shape[1])
+        rows = joined.part.rows
+        self._sums: Tensor | None = None
+        if rows.dtype is not torch.float32 or rows.device.type != "cpu":
+            self._sums = torch.zeros(len(new), rows.shape[1])
         self._counts = torch.zeros(len(new))
 
     def find(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -114,7 +121,14 @@ class _NeighborMean:
 
     def add(self, places: Tensor, vectors: Tensor) -> None:
         """Adds neighbours, [n, D], to new rows."""
-        self._sums.index_add_(0, places, columns_of(self._part, vectors).float())
+        own = columns_of(self._part, vectors).float()
+        if self._sums is None:
+            # The first neighbours take the place of the random start.
+            first = places[self._counts[places] == 0]
+            self._part.rows[self._new[first]] = 0.0
+            self._part.rows.index_add_(0, self._new[places], own)
+        else:
+            self._sums.index_add_(0, places, own)
         self._counts += torch.bincount(places, minlength=self.num_new)
 
     def finish(self) -> int:
@@ -122,8 +136,9 @@ class _NeighborMean:
         (has,) = torch.nonzero(self._counts, as_tuple=True)
         rows = self._part.rows
         for chosen in torch.tensor_split(has, len(has) // _WRITTEN_ROWS + 1):
-            means = self._sums[chosen] / self._counts[chosen].unsqueeze(1)
             target = self._new[chosen].to(rows.device)
+            sums = rows[target] if self._sums is None else self._sums[chosen]
+            means = sums / self._counts[chosen].unsqueeze(1)
             rows[target] = means.to(rows.device, rows.dtype)
         return len(has)
 

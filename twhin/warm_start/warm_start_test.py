@@ -162,6 +162,9 @@ def test_half_precision_tables_are_filled(case: Case) -> None:
 
     row = tables["user"][0].rows[case.row("user", "a")]
     assert torch.equal(row, case.earlier["user"]["a"].half())
+    mean = (2 * case.earlier["tweet"]["x"] + case.earlier["user"]["c"]) / 3
+    new = tables["user"][0].rows[case.row("user", "d")]
+    assert torch.allclose(new.float(), mean, rtol=1e-3)
 
 
 def test_bundle_gives_what_the_checkpoint_gives(case: Case) -> None:
