@@ -62,7 +62,7 @@ def measure_throughput(root: Path, work: Path, num_rows: int) -> dict[str, Any]:
         # What is asked for is what is stored, as it should be.
         for dtype, stored in (("float32", root), ("float16", half_root)):
             server = stack.enter_context(ServerForTest(stored, num_workers=2))
-            for kind in ("unary", "stream"):
+            for kind in ("unary", "stream", "stream_ahead"):
                 specs[f"{kind}_{dtype}"] = {
                     "kind": kind,
                     "target": server.address,
@@ -72,6 +72,7 @@ def measure_throughput(root: Path, work: Path, num_rows: int) -> dict[str, Any]:
         if "redis" not in results["missing"]:
             port = stack.enter_context(serve_peers.run_redis(root, work))
             specs[_BASELINE] = {"kind": "redis", "target": port}
+            specs["redis_mget_ahead"] = {"kind": "redis_ahead", "target": port}
         if "fastapi" not in results["missing"]:
             port = stack.enter_context(serve_peers.run_fastapi(root))
             specs["http_binary"] = {"kind": "http_binary", "target": port}

@@ -28,11 +28,13 @@ from tools.bench.serve_peers import redis_key
 from twhin.bundle import allocator
 from twhin.client.async_source import AsyncSource
 from twhin.client.local_source import LocalSource
-from twhin.client.lookup_stream import AHEAD
 from twhin.client.remote_source import RemoteSource
 
 # So many different requests, in turn: more rows than caches hold.
 _NUM_REQUESTS = 512
+# The most ids, and requests, that travel together.
+_MAX_TOGETHER_IDS = 1024
+_MAX_TOGETHER = 16
 
 Request = Callable[[int], Any]
 
@@ -85,16 +87,17 @@ def _redis_request(port: int, ids: npt.NDArray[np.int64]) -> Request:
 
 
 def _redis_ahead_request(port: int, ids: npt.NDArray[np.int64]) -> Request:
-    """Sends as many requests together as a stream has ahead."""
+    """Sends as many requests together as `lookup_each` does."""
     redis: Any = importlib.import_module("redis")
     client = redis.Redis(port=port)
     missing = bytes(len(client.get(redis_key(0))))
+    num_together = min(max(_MAX_TOGETHER_IDS // ids.shape[1], 1), _MAX_TOGETHER)
     answers: list[Any] = []
 
     def request(number: int) -> Any:
         if not answers:
             with client.pipeline(transaction=False) as pipeline:
-                for ahead in range(number, number + AHEAD):
+                for ahead in range(number, number + num_together):
                     pipeline.mget(_redis_keys(ids[ahead % _NUM_REQUESTS]))
                 answers.extend(reversed(pipeline.execute()))
         return _join(answers.pop(), missing)

@@ -2,6 +2,7 @@
 
 """Lookups over one open stream per server: less time each than separate calls."""
 
+import functools
 import itertools
 import queue
 import time
@@ -15,6 +16,8 @@ import grpc
 
 from twhin.client import channel, remote_requests
 from twhin.client.channel import Connection
+from twhin.client.joined_batches import JoinedBatches, join_batches
+from twhin.client.lookup_steps import lookup_steps
 from twhin.client.request_error import from_rpc_error
 from twhin.client.results import Vectors
 from twhin.client.shard_map import ShardMap
@@ -87,23 +90,28 @@ class LookupStream:
     ) -> Generator[Vectors, None, None]:
         """Yields the vectors of one batch of ids after the other.
 
-        The next ones are asked for meanwhile, so that client, network and server
-        work at the same time. Nothing else is to be asked of the stream until the
-        last one is taken, or the iterator is closed.
+        Small batches travel together, and the next ones are asked for meanwhile,
+        so that client, network and server work at the same time. Nothing else is
+        to be asked of the stream until the last one is taken, or the iterator is
+        closed.
 
         Args:
           entity_type: The entity type.
-          batches: Each the ids of a lookup; taken a few ahead of what is yielded.
+          batches: Each the ids of a lookup. They are taken some 60 batches or
+            5,000 ids ahead of what is yielded.
           dtype: The type of the numbers.
         """
+        check = functools.partial(
+            remote_requests.check, self._shard_map.info, entity_type, where="ids"
+        )
         begun: deque[_Begun] = deque()
         num_ahead = 0
         try:
-            for ids in batches:
-                lookup = self._begin({entity_type: ids}, dtype)
+            for joined in join_batches(batches, check):
+                lookup = self._begin(entity_type, joined, dtype)
                 while begun and num_ahead + len(lookup.calls) > self._max_ahead:
                     num_ahead -= len(begun[0].calls)
-                    yield self._finish_first(begun)[entity_type]
+                    yield from self._finish_first(begun)
                 if len(lookup.calls) > self._max_ahead:
                     lookup.answers = self._make(lookup.calls)
                 else:
@@ -111,7 +119,7 @@ class LookupStream:
                 num_ahead += len(lookup.calls)
                 begun.append(lookup)
             while begun:
-                yield self._finish_first(begun)[entity_type]
+                yield from self._finish_first(begun)
         finally:
             if begun:
                 self.close()
@@ -121,24 +129,26 @@ class LookupStream:
         for stream in self._streams:
             stream.close()
 
-    def _begin(self, groups: Mapping[str, EntityIds], dtype: Dtype) -> "_Begun":
-        steps = remote_requests.lookup(groups, dtype)(self._shard_map)
-        return _Begun(steps=steps, calls=next(steps).calls)
+    def _begin(self, entity_type: str, joined: JoinedBatches, dtype: Dtype) -> "_Begun":
+        steps = lookup_steps(self._shard_map, {entity_type: joined.ids}, dtype)
+        return _Begun(joined=joined, steps=steps, calls=next(steps).calls)
 
-    def _finish_first(self, begun: "deque[_Begun]") -> dict[str, Vectors]:
+    def _finish_first(self, begun: "deque[_Begun]") -> Iterator[Vectors]:
         first = begun.popleft()
         if first.answers is None:
             first.answers = self._receive(first.calls)
         try:
             more = first.steps.send(first.answers)
         except StopIteration as stop:
-            result: dict[str, Vectors] = stop.value
-            return result
-        # Its further calls come after those that were sent already.
-        for lookup in begun:
-            if lookup.answers is None:
-                lookup.answers = self._receive(lookup.calls)
-        return self._finish(first.steps, more)
+            found: dict[str, Vectors] = stop.value
+        else:
+            # Its further calls come after those that were sent already.
+            for lookup in begun:
+                if lookup.answers is None:
+                    lookup.answers = self._receive(lookup.calls)
+            found = self._finish(first.steps, more)
+        (vectors,) = found.values()
+        return first.joined.split(vectors)
 
     def _finish(
         self, steps: Steps[dict[str, Vectors]], calls: Calls | None = None
@@ -182,11 +192,13 @@ class _Begun:
     """A lookup whose first calls have been made.
 
     Attributes:
+      joined: What is looked up.
       steps: What is to be done with the answers.
       calls: The calls.
       answers: Their answers; None while they have not been read.
     """
 
+    joined: JoinedBatches
     steps: Steps[dict[str, Vectors]]
     calls: Sequence[Call]
     answers: list[bytes] | None = None

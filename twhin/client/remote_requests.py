@@ -58,7 +58,7 @@ def retrieve(
             returned = get_relation(info, relation)[side == "rhs"]
         query = RetrieveQuery(
             entity_type=entity_type,
-            ids=None if ids is None else _check(info, entity_type, ids, "ids"),
+            ids=None if ids is None else check(info, entity_type, ids, "ids"),
             vectors=None
             if vectors is None
             else np.ascontiguousarray(vectors, dtype=np.float32),
@@ -67,7 +67,7 @@ def retrieve(
             k=k,
             exclude=None
             if exclude is None
-            else _check(info, returned, exclude, "exclude"),
+            else check(info, returned, exclude, "exclude"),
             min_score=min_score,
             exact=exact,
         )
@@ -86,8 +86,8 @@ def score(relation: str, lhs: int | str, rhs: EntityIds) -> MakeSteps[Scores]:
         return score_steps(
             shard_map,
             relation,
-            _check(info, lhs_type, lhs_ids, "lhs"),
-            _check(info, rhs_type, rhs, "rhs"),
+            check(info, lhs_type, lhs_ids, "lhs"),
+            check(info, rhs_type, rhs, "rhs"),
         )
 
     return make
@@ -97,7 +97,7 @@ def _make_lookup(
     groups: Mapping[str, EntityIds], dtype: Dtype, shard_map: ShardMap
 ) -> Steps[dict[str, Vectors]]:
     checked = {
-        entity_type: _check(shard_map.info, entity_type, ids, "ids")
+        entity_type: check(shard_map.info, entity_type, ids, "ids")
         for entity_type, ids in groups.items()
     }
     return lookup_steps(shard_map, checked, dtype)
@@ -133,6 +133,12 @@ def not_found(kind: str, name: str, known: Mapping[str, Any]) -> RequestError:
     )
 
 
-def _check(info: BundleInfo, entity_type: str, ids: EntityIds, where: str) -> Any:
+def check(info: BundleInfo, entity_type: str, ids: EntityIds, where: str) -> Any:
+    """Returns ids of an entity type as `check_ids` does.
+
+    Raises:
+      RequestError: NOT_FOUND.
+      TypeError: The ids are of the other type.
+    """
     is_string = get_table(info, entity_type).is_string
     return check_ids(ids, is_string=is_string, where=f"{where} of {entity_type!r}")
