@@ -15,6 +15,9 @@ from twhin.retrieval.operators import Floats, Query
 from twhin.retrieval.table_index import TableIndex
 
 _NONE = np.empty(0, np.int64)
+# Rows that are rescored beyond those asked for: rounding may swap neighbours at
+# the end, and differs with the number of rows that are compared at a time.
+_MIN_SPARE_ROWS = 8
 # Numbers of the rows that are rescored at a time.
 _RESCORE_NUMBERS = 1 << 21
 
@@ -37,7 +40,8 @@ class Neighbors:
 class Retriever:
     """Searches the loaded shards of a bundle. Thread-safe.
 
-    Whatever finds the candidates, their scores are those of the stored rows.
+    Whatever finds the candidates, their scores are those of the stored rows, and
+    the same however these are divided into shards.
     """
 
     def __init__(self, bundle: Bundle) -> None:
@@ -93,11 +97,14 @@ class Retriever:
             excluded = np.unique(np.asarray(exclude, np.int64))
         vectors = np.ascontiguousarray(query.vectors, np.float32)
         index = None if exact else self._indexes.get(entity_type)
+        num_wanted = k + max(k // 16, _MIN_SPARE_ROWS)
         if index is None:
-            rows = search_exact(table, self._bundle.comparator, vectors, k, excluded)
+            rows = search_exact(
+                table, self._bundle.comparator, vectors, num_wanted, excluded
+            )
         else:
             num_probes = num_probes or index.num_probes_for(query)
-            rows = index.search(vectors, k, excluded, num_probes=num_probes)
+            rows = index.search(vectors, num_wanted, excluded, num_probes=num_probes)
         scores = self._score(table, vectors, rows)
         if query.bias is not None:
             scores += query.bias[:, None]

@@ -11,7 +11,7 @@ from twhin.bundle.bundle import Bundle
 from twhin.bundle.kinds import Comparator, IndexKind
 from twhin.bundle.row_format import RowFormat
 from twhin.errors import BundleError
-from twhin.retrieval import comparators
+from twhin.retrieval import comparators, exact_search
 from twhin.retrieval.operators import Floats, Query
 from twhin.retrieval.retriever import Retriever
 from twhin.testing.small_bundle import TableForTest, write_bundle_for_test
@@ -77,6 +77,28 @@ def test_exact_search_finds_the_best(
     assert [bundle.ids("user", rows).tolist() for rows in found.rows] == ids
     np.testing.assert_allclose(found.scores, scores, rtol=1e-4, atol=1e-4)
     assert found.counts.tolist() == [10] * 7
+
+
+def test_shards_and_blocks_change_no_result_of_exact_search(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Groups of four rows whose scores differ by less than their rounding.
+    generator = np.random.default_rng(5)
+    directions = generator.normal(size=(200, 64)).astype(np.float32)
+    vectors = directions.repeat(4, axis=0)
+    vectors += np.spacing(vectors) * generator.integers(-1, 2, vectors.shape)
+    queries = generator.normal(size=(50, 64)).astype(np.float32)
+    results = []
+    for number, (num_shards, block_rows) in enumerate([(1, 1000), (1, 37), (3, 500)]):
+        monkeypatch.setattr(exact_search, "_BLOCK_NUMBERS", 64 * block_rows)
+        _, retriever = _open(
+            tmp_path / str(number), num_shards=num_shards, vectors=vectors
+        )
+        results.append(retriever.search("user", Query(vectors=queries), 10))
+
+    for other in results[1:]:
+        assert other.rows.tolist() == results[0].rows.tolist()
+        assert other.scores.tolist() == results[0].scores.tolist()
 
 
 @pytest.mark.parametrize("kind", list(IndexKind))

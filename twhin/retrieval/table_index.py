@@ -22,8 +22,6 @@ from twhin.v1 import bundle_pb2
 _FLAGS = faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE
 # Quantised scores are rough: this many times the rows asked for are rescored.
 _QUANTISED_FACTOR = 4
-# Rows beyond those asked for, since rounding may swap neighbours at the end.
-_MIN_SPARE_ROWS = 8
 _thread = threading.local()
 
 
@@ -99,7 +97,7 @@ class TableIndex:
 
         Args:
           queries: float32 [n, D].
-          k: The number of rows that the caller needs.
+          k: The number of rows that the caller rescores, where codes are exact.
           excluded: int64 [e], ascending: rows that no query gets.
           num_probes: The lists to visit; of no matter for exact forms.
 
@@ -109,7 +107,7 @@ class TableIndex:
         _use_one_thread()
         if self._comparator is Comparator.COSINE:
             queries = comparators.normalize(queries)
-        num_wanted = self._num_wanted(k)
+        num_wanted = _QUANTISED_FACTOR * k if self.kind is IndexKind.IVF_PQ else k
         found = []
         for start, index in self._shards:
             distances, places = index.search(
@@ -131,11 +129,6 @@ class TableIndex:
     def size_bytes(self) -> int:
         """The bytes of the mapped files."""
         return sum(file.size_bytes for file in self._files)
-
-    def _num_wanted(self, k: int) -> int:
-        if self.kind is IndexKind.IVF_PQ:
-            return _QUANTISED_FACTOR * k + _MIN_SPARE_ROWS
-        return k + max(k // 16, _MIN_SPARE_ROWS)
 
     def _parameters(
         self, start: int, index: Any, excluded: Int64Array, num_probes: int
