@@ -2,9 +2,13 @@
 
 """Writes the wheel of the client.
 
+    ./bazelw build //tools/wheel:twhin_client
+
+makes bazel-bin/tools/wheel/twhin_client-VERSION-py3-none-any.whl;
+
     python tools/wheel/client_wheel.py FOLDER
 
-prints the path of FOLDER/twhin_client-VERSION-py3-none-any.whl. It holds
+writes it into a folder and prints its path. It holds
 twhin.client and what that imports of this project, and needs grpcio, numpy and
 protobuf; faiss-cpu too for retrieval from a bundle in the process, and torch for
 twhin.client.torch_lookup. The same sources give the same bytes.
@@ -135,7 +139,8 @@ def _record_line(name: str, content: bytes) -> str:
 
 def main(argv: list[str]) -> int:
     """Writes the wheel."""
-    root = Path(__file__).resolve().parents[2]
+    # Not resolved: in Bazel's runfiles the file is a link to the source.
+    root = Path(__file__).absolute().parents[2]
     sys.path.insert(0, str(root))
     print(write_wheel(Path(argv[1])))
     return 0

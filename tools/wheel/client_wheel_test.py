@@ -4,6 +4,7 @@
 
 import importlib
 import importlib.util
+import os
 import subprocess
 import sys
 import zipfile
@@ -141,3 +142,11 @@ def test_same_sources_give_the_same_bytes(wheel: Path, tmp_path: Path) -> None:
     again = client_wheel.write_wheel(tmp_path / "again")
 
     assert again.read_bytes() == wheel.read_bytes()
+
+
+@pytest.mark.skipif("TWHIN_WHEEL" not in os.environ, reason="Bazel names its wheel")
+def test_bazel_builds_this_wheel(wheel: Path) -> None:
+    built = Path(os.environ["TWHIN_WHEEL"])
+
+    assert built.name == wheel.name
+    assert built.read_bytes() == wheel.read_bytes()
