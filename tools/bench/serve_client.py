@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from tools.bench.serve_bundle import ENTITY_TYPE
 from tools.bench.serve_peers import redis_key
-from twhin.bundle import allocator
+from twhin import allocator
 from twhin.client.async_source import AsyncSource
 from twhin.client.local_source import LocalSource
 from twhin.client.remote_source import RemoteSource

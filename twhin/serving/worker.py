@@ -19,7 +19,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from twhin.bundle import allocator
+from twhin import allocator
 from twhin.errors import TwhinError
 from twhin.serving import access, handlers, metrics, options, tls
 from twhin.serving.embedding_service import SERVICE_NAME, make_handlers

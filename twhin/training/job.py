@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 from torch._C._distributed_c10d import HashStore
 
+from twhin import allocator
 from twhin.config.settings import Device, Runtime
 from twhin.errors import ConfigError
 
@@ -92,6 +93,7 @@ def join_job(runtime: Runtime) -> Iterator[Job]:
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))
     local_world_size = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     device = choose_device(runtime.device, local_rank)
+    allocator.keep_large_buffers()
     torch.set_num_threads(
         runtime.num_threads or max(1, len(os.sched_getaffinity(0)) // local_world_size)
     )
