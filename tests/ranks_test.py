@@ -4,12 +4,11 @@
 
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.train_command import TrainCommand
+from tests.train_command import TrainCommand, rank_processes
 
 
 @pytest.fixture(scope="module", name="undisturbed")
@@ -26,7 +25,7 @@ def test_rank_that_is_killed_starts_again_by_itself(
     process = command.start()
     command.wait_for_step(10)
 
-    os.kill(_ranks(process)[-1], signal.SIGKILL)
+    os.kill(rank_processes(process)[-1], signal.SIGKILL)
     output, _ = process.communicate(timeout=150)
 
     assert process.returncode == 0, output
@@ -50,18 +49,3 @@ def test_checkpoint_of_two_ranks_measures_the_same_on_others(
         assert found[name] == (
             pytest.approx(value, abs=1e-9) if isinstance(value, float) else value
         )
-
-
-def _ranks(process: subprocess.Popen[str]) -> list[int]:
-    """Returns the processes of a launcher's ranks."""
-    found = []
-    for status in Path("/proc").glob("[0-9]*/status"):
-        try:
-            fields = dict(
-                line.split(":\t", 1) for line in status.read_text().splitlines()
-            )
-        except OSError:
-            continue  # It has ended meanwhile.
-        if int(fields["PPid"]) == process.pid:
-            found.append(int(status.parent.name))
-    return sorted(found)

@@ -49,10 +49,20 @@ class TrainCommand:
         num_ranks: int = 1,
         overrides: Sequence[str] = (),
         flags: Sequence[str] = (),
+        prefix: Sequence[str] = (),
     ) -> None:
-        """Takes what the command line will say; starts nothing."""
+        """Takes what the command line will say; starts nothing.
+
+        Args:
+          folder: OUTPUT_DIR.
+          num_ranks: Ranks on each node.
+          overrides: Of the configuration.
+          flags: Other flags.
+          prefix: The command line behind which it runs, such as that of a host.
+        """
         self.folder = folder
         self._command = [
+            *prefix,
             sys.executable,
             "-m",
             train.__name__,
@@ -123,3 +133,18 @@ def kill_group(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> 
     os.killpg(process.pid, number)
     process.communicate(timeout=_TIMEOUT_SECS)
     return process.returncode
+
+
+def rank_processes(process: subprocess.Popen[str]) -> list[int]:
+    """Returns the processes of a launcher's ranks."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            fields = dict(
+                line.split(":\t", 1) for line in status.read_text().splitlines()
+            )
+        except OSError:
+            continue  # It has ended meanwhile.
+        if int(fields["PPid"]) == process.pid:
+            found.append(int(status.parent.name))
+    return sorted(found)

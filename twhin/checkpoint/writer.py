@@ -2,6 +2,7 @@
 
 """Saves the state of a training, in the background and completely or not at all."""
 
+import datetime
 import logging
 import os
 import threading
@@ -57,6 +58,7 @@ class CheckpointWriter:
         graph_digest: str | None = None,
         prepared: str | None = None,
         max_staging_bytes: int = DEFAULT_MAX_STAGING_BYTES,
+        timeout: datetime.timedelta | None = None,
     ) -> None:
         """Starts with a clean folder: deletes what a killed writer left. A collective.
 
@@ -71,6 +73,7 @@ class CheckpointWriter:
           graph_digest: The digest of the prepared graph, which a load compares.
           prepared: The folder of the prepared graph, for who needs its ids.
           max_staging_bytes: The largest part of a rank that is copied.
+          timeout: How long ranks wait for each other; None for torch's default.
 
         Raises:
           CheckpointError: The folder cannot be used.
@@ -85,7 +88,7 @@ class CheckpointWriter:
         self._prepared = prepared
         self._max_staging_bytes = max_staging_bytes
         # Of its own: the thread's collectives must not meet those of training.
-        self._group = _new_gloo_group(group)
+        self._group = _new_gloo_group(group, timeout)
         self._rank = 0 if self._group is None else self._group.rank()
         self._world_size = 1 if self._group is None else self._group.size()
         self._thread: threading.Thread | None = None
@@ -274,11 +277,13 @@ class CheckpointWriter:
         return values
 
 
-def _new_gloo_group(group: dist.ProcessGroup | None) -> dist.ProcessGroup | None:
+def _new_gloo_group(
+    group: dist.ProcessGroup | None, timeout: datetime.timedelta | None
+) -> dist.ProcessGroup | None:
     if group is None:
         return None
     ranks = dist.get_process_group_ranks(group)
-    made = dist.new_group(ranks, backend="gloo")
+    made = dist.new_group(ranks, backend="gloo", timeout=timeout)
     assert isinstance(made, dist.ProcessGroup)
     return made
 

@@ -342,6 +342,7 @@ class TrainingRun:
             group=self._job.group,
             graph_digest=self._graph_digest(),
             prepared=None if self._graph.folder is None else str(self._graph.folder),
+            timeout=self._job.timeout,
         )
 
     def _graph_digest(self) -> str | None:
