@@ -57,5 +57,6 @@ python_repository = repository_rule(
         ),
         "_installer": attr.label(default = "//third_party/python:install.py", allow_single_file = True),
     },
-    environ = ["TWHIN_DEVICE", "TWHIN_PYTHON", "PATH"],
+    # Without PATH: who activates an environment need not wait for another install.
+    environ = ["TWHIN_DEVICE", "TWHIN_PYTHON"],
 )
