@@ -27,6 +27,7 @@ if not __package__:  # Run as a file: the root is not on the path yet.
 
 from tools.bench import matrix_products
 from tools.bench.training_workload import Workload
+from twhin import allocator
 from twhin.config.settings import Comparator, Loss, LossKind, Operator, Precision
 from twhin.graph.edge_batch import EdgeBatch
 from twhin.graph.schema import EntityTypeSchema, GraphSchema, RelationSchema
@@ -170,6 +171,7 @@ def _measure(step: Step) -> None:
 
 def main(_: list[str]) -> None:
     """Measures, or profiles."""
+    allocator.keep_large_buffers()
     workload = Workload(
         num_entities=_NUM_ENTITIES.value,
         num_edges=_BATCH_SIZE.value * _NUM_STEPS.value,

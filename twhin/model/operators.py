@@ -113,13 +113,13 @@ class TranslationOperator(RelationOperator):
 
     def apply(self, x: Tensor, parameters: Tensor, rel: Tensor) -> Tensor:
         """See `RelationOperator`."""
-        return x + functional.embedding(rel, parameters)
+        return x + _of_edges(parameters, rel)
 
     def transpose(
         self, x: Tensor, parameters: Tensor, rel: Tensor, comparator: Comparator
     ) -> Query:
         """(y + r) . x = y . x + r . x; for distances, |y + r - x| = |y - (x - r)|."""
-        r = functional.embedding(rel, parameters)
+        r = _of_edges(parameters, rel)
         if comparator is Comparator.DOT:
             return Query(vectors=x, bias=(r * x).sum(-1))
         return Query(vectors=x - r)
@@ -142,7 +142,7 @@ class DiagonalOperator(RelationOperator):
 
     def apply(self, x: Tensor, parameters: Tensor, rel: Tensor) -> Tensor:
         """See `RelationOperator`."""
-        return x * functional.embedding(rel, parameters)
+        return x * _of_edges(parameters, rel)
 
     def transpose(
         self, x: Tensor, parameters: Tensor, rel: Tensor, comparator: Comparator
@@ -173,14 +173,14 @@ class ComplexDiagonalOperator(RelationOperator):
 
     def apply(self, x: Tensor, parameters: Tensor, rel: Tensor) -> Tensor:
         """See `RelationOperator`."""
-        real, imaginary = functional.embedding(rel, parameters).chunk(2, -1)
+        real, imaginary = _of_edges(parameters, rel).chunk(2, -1)
         return _multiply_complex(x, real, imaginary)
 
     def transpose(
         self, x: Tensor, parameters: Tensor, rel: Tensor, comparator: Comparator
     ) -> Query:
         """The adjoint of a complex product is the product with the conjugate."""
-        real, imaginary = functional.embedding(rel, parameters).chunk(2, -1)
+        real, imaginary = _of_edges(parameters, rel).chunk(2, -1)
         return Query(vectors=_multiply_complex(x, real, -imaginary))
 
 
@@ -201,14 +201,14 @@ class RotationOperator(RelationOperator):
 
     def apply(self, x: Tensor, parameters: Tensor, rel: Tensor) -> Tensor:
         """See `RelationOperator`."""
-        angles = functional.embedding(rel, parameters)
+        angles = _of_edges(parameters, rel)
         return _multiply_complex(x, angles.cos(), angles.sin())
 
     def transpose(
         self, x: Tensor, parameters: Tensor, rel: Tensor, comparator: Comparator
     ) -> Query:
         """The rotation back; a rotation keeps norms and dot products."""
-        angles = functional.embedding(rel, parameters)
+        angles = _of_edges(parameters, rel)
         return Query(vectors=_multiply_complex(x, angles.cos(), -angles.sin()))
 
 
@@ -257,7 +257,7 @@ class AffineOperator(RelationOperator):
         """See `RelationOperator`."""
         dim = x.shape[1]
         matrices = _matrices(parameters[:, : dim * dim], dim)
-        translation = functional.embedding(rel, parameters[:, dim * dim :])
+        translation = _of_edges(parameters[:, dim * dim :], rel)
         return _multiply_matrices(x, matrices, rel) + translation
 
     def transpose(
@@ -266,7 +266,7 @@ class AffineOperator(RelationOperator):
         """(R y + r) . x = y . (R^T x) + r . x."""
         dim = x.shape[1]
         transposed = _matrices(parameters[:, : dim * dim], dim).transpose(1, 2)
-        translation = functional.embedding(rel, parameters[:, dim * dim :])
+        translation = _of_edges(parameters[:, dim * dim :], rel)
         return Query(
             vectors=_multiply_matrices(x, transposed, rel),
             bias=(translation * x).sum(-1),
@@ -303,6 +303,21 @@ def has_transpose(operator: Operator, comparator: Comparator) -> bool:
             return comparator in (Comparator.DOT, Comparator.COSINE, *_L2)
         case _:
             return comparator is Comparator.DOT
+
+
+def _of_edges(parameters: Tensor, rel: Tensor) -> Tensor:
+    """Returns the parameters of each edge's relation.
+
+    Args:
+      parameters: [R, P] float32.
+      rel: [B] int64 in [0, R).
+
+    Returns:
+      [B, P]; [1, P], which broadcasts, where there is one relation.
+    """
+    if parameters.shape[0] == 1:
+        return parameters
+    return functional.embedding(rel, parameters)
 
 
 def _multiply_complex(x: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:
