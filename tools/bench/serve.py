@@ -17,6 +17,7 @@ import os
 import platform
 import shutil
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,9 +39,15 @@ _WORK = flags.DEFINE_string("work", None, "A folder for all files.", required=Tr
 _PEERS = flags.DEFINE_string("peers", None, "The folder of the peers' libraries.")
 _CHOSEN = flags.DEFINE_list("parts", list(_PARTS), "What to measure.")
 _SMALL = flags.DEFINE_boolean("small", False, "A hundredth of everything.")
+_TRAINED = flags.DEFINE_string(
+    "trained", None, "A trained bundle to retrieve from; None generates vectors."
+)
+_RELATION = flags.DEFINE_string(
+    "relation", serve_bundle.RELATION, "The relation through which to retrieve."
+)
 _NUM_CLIENTS = flags.DEFINE_integer("num_clients", 1, "Client processes per case.")
 _NUM_ROUNDS = flags.DEFINE_integer("num_rounds", 7, "Turns of each case.")
-_SLICE_SECS = flags.DEFINE_float("slice_secs", 0.5, "The length of a turn.")
+_SLICE_SECS = flags.DEFINE_float("slice_secs", 0.3, "The length of a turn.")
 _BATCHES = flags.DEFINE_list("batches", ["1", "100", "1000"], "Ids of a request.")
 _BASELINE = "redis_mget"
 _DIM = 128
@@ -113,37 +120,55 @@ def measure_latency(root: Path, num_rows: int) -> dict[str, Any]:
             num_rows=num_rows,
         ) as clients,
     ):
-        peak = clients.run(5.0)["rate"]
-        runs = [clients.run(5.0, peak / 2) for _ in range(5)]
+        peak = clients.run(3.0)["rate"]
+        runs = [clients.run(3.0, peak / 2) for _ in range(5)]
     ratios = sorted(run["p99"] / run["p50"] for run in runs)
     return {"peak_rate": peak, "runs": runs, "median_p99_to_p50": ratios[2]}
 
 
 def measure_retrieve(work: Path, num_rows: int) -> dict[str, Any]:
-    """Returns queries per second with an index and with exact fp16 search."""
-    roots = serve_bundle.write_retrieval_bundles(work / "retrieve", num_rows, 64)
-    index = Bundle.open(roots["ivf_fp16"]).manifest.indexes[0]
+    """Returns queries per second with an index and with exact fp16 search.
+
+    Queries are entities through a relation; in the process, without a server, and
+    by RPC, some at a time.
+    """
+    trained = _TRAINED.value
+    indexed = work / "indexed" if trained is None else Path(trained)
+    if trained is None:
+        serve_bundle.write_retrieval_bundle(indexed, num_rows, 64)
+    bundle = Bundle.open(indexed)
+    relation = _RELATION.value
+    entity_type = bundle.relations[relation].rhs
+    serve_bundle.write_exact_copy(indexed, work / "exact", entity_type)
+    (index,) = (i for i in bundle.manifest.indexes if i.entity_type == entity_type)
+    roots = {"indexed": indexed, "exact": work / "exact"}
     with contextlib.ExitStack() as stack:
         cases = {}
         for name, root in roots.items():
             server = stack.enter_context(ServerForTest(root, num_workers=2))
-            cases[name] = stack.enter_context(
-                ClientProcesses(
-                    _NUM_CLIENTS.value,
-                    kind="retrieve",
-                    target=server.address,
-                    batch=1,
-                    num_rows=num_rows,
-                )
-            )
-        rates = alternate(cases, num_rounds=_NUM_ROUNDS.value, secs=1.0)
+            for where in ({}, {"target": server.address}):
+                for batch in (1, 16):
+                    case = f"{name} {'rpc' if where else 'local'} queries={batch}"
+                    spec = {"root": str(root), "relation": relation, "batch": batch}
+                    cases[case] = stack.enter_context(
+                        ClientProcesses(_NUM_CLIENTS.value, **spec, **where)
+                    )
+        rates = alternate(cases, num_rounds=_NUM_ROUNDS.value, secs=_SLICE_SECS.value)
     return {
-        "num_rows": num_rows,
+        "num_rows": bundle.tables[entity_type].num_rows,
+        "dim": bundle.dim,
         "num_lists": index.num_lists,
-        "num_probes": index.num_probes,
-        "recall_at_100": index.recall_at_100,
-        "queries_per_sec": _rounded(rates),
-        "ratio": rates["ivf_fp16"] / rates["exact_fp16"],
+        "num_probes": index.relation_num_probes,
+        "recall_at_100": index.relation_recall_at_100,
+        "requests_per_sec": _rounded(rates),
+        "ratio_to_exact": _rounded(
+            {
+                case.removeprefix("indexed "): rate
+                / rates[case.replace("indexed", "exact")]
+                for case, rate in rates.items()
+                if case.startswith("indexed")
+            }
+        ),
     }
 
 
@@ -200,7 +225,9 @@ def main(argv: list[str]) -> None:
     }
     for part in _CHOSEN.value:
         print(f"measuring {part}", file=sys.stderr, flush=True)
+        begin = time.monotonic()
         results[part] = measures[part]()
+        results[part]["secs"] = round(time.monotonic() - begin, 1)
     shutil.rmtree(bundles)
     print(json.dumps(results, indent=1))
 

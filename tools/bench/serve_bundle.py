@@ -3,24 +3,37 @@
 """Bundles of generated vectors, as large as the measurements of a server need."""
 
 import itertools
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from google.protobuf import json_format
 
 from twhin.bundle import id_writer, kinds, table_writer, versions
 from twhin.bundle.bundle import Bundle
-from twhin.bundle.kinds import Comparator, IndexKind
+from twhin.bundle.kinds import Comparator, IndexKind, Operator
+from twhin.bundle.manifest import MANIFEST_FILE
 from twhin.bundle.new_version import NewVersion
 from twhin.bundle.row_format import RowFormat, encode_rows
-from twhin.retrieval.operators import Query
-from twhin.retrieval.retriever import Retriever
-from twhin.testing.small_bundle import TableForTest, write_bundle_for_test
+from twhin.retrieval import index_choice
+from twhin.retrieval.calibration import (
+    Calibration,
+    relation_queries,
+    row_queries,
+)
+from twhin.testing.small_bundle import (
+    RelationForTest,
+    TableForTest,
+    write_bundle_for_test,
+)
 from twhin.testing.small_index import add_index_for_test
 from twhin.v1 import bundle_pb2, train_config_pb2
 
 ENTITY_TYPE = "item"
+RELATION = "likes"
 _BLOCK_ROWS = 1 << 16
 _NUM_CENTRES = 2000
 _MIN_RECALL = 0.95
@@ -72,54 +85,92 @@ def write_lookup_bundle(
         return version.publish(manifest, keep_last=2)
 
 
-def write_retrieval_bundles(folder: Path, num_rows: int, dim: int) -> dict[str, Path]:
-    """Writes the same clustered vectors twice: with an exact and an IVF index.
+def write_retrieval_bundle(root: Path, num_rows: int, dim: int) -> None:
+    """Writes clustered items with an inverted file, and users who like them.
 
-    The inverted file visits as few lists as give the recall@100 of `_MIN_RECALL`.
-
-    Returns:
-      The roots by "exact_fp16" and "ivf_fp16".
+    A user stands where training would put it: a translation away from a cluster.
     """
     rng = np.random.default_rng(3)
     centres = rng.normal(size=(_NUM_CENTRES, dim)).astype(np.float32)
-    vectors = centres[rng.integers(0, _NUM_CENTRES, num_rows)]
-    vectors += rng.normal(scale=0.5, size=vectors.shape).astype(np.float32)
-    table = TableForTest(ids=np.arange(num_rows), vectors=vectors)
-    roots = {name: folder / name for name in ("exact_fp16", "ivf_fp16")}
-    for root in roots.values():
-        write_bundle_for_test(root, {ENTITY_TYPE: table})
-    add_index_for_test(roots["exact_fp16"], ENTITY_TYPE, IndexKind.EXACT_FP16)
-    num_lists = 1 << round(num_rows**0.5).bit_length()
+    translation = rng.normal(size=dim).astype(np.float32)
+    items, users = (
+        centres[rng.integers(0, _NUM_CENTRES, size)]
+        + rng.normal(scale=0.5, size=(size, dim)).astype(np.float32)
+        for size in (num_rows, max(num_rows // 20, 1))
+    )
+    write_bundle_for_test(
+        root,
+        {
+            ENTITY_TYPE: TableForTest(ids=np.arange(num_rows), vectors=items),
+            "user": TableForTest(
+                ids=np.arange(len(users)), vectors=users - translation
+            ),
+        },
+        [
+            RelationForTest(
+                name=RELATION,
+                lhs="user",
+                rhs=ENTITY_TYPE,
+                operator=Operator.TRANSLATION,
+                parameters=translation,
+            )
+        ],
+    )
+    num_lists = index_choice.choose_num_lists([num_rows])
     add_index_for_test(
-        roots["ivf_fp16"],
-        ENTITY_TYPE,
-        IndexKind.IVF_FP16,
-        num_lists=num_lists,
-        num_probes=1,
+        root, ENTITY_TYPE, IndexKind.IVF_FP16, num_lists=num_lists, num_probes=1
     )
-    _calibrate(roots["ivf_fp16"])
-    return roots
+    bundle = Bundle.open(root)
+    (index,) = bundle.manifest.indexes
+    for queries, probes, recall in (
+        (row_queries(bundle, ENTITY_TYPE), "num_probes", "recall_at_100"),
+        (
+            relation_queries(bundle, ENTITY_TYPE),
+            "relation_num_probes",
+            "relation_recall_at_100",
+        ),
+    ):
+        assert queries is not None
+        measured = Calibration(bundle, ENTITY_TYPE, queries)
+        chosen = measured.choose_num_probes(_MIN_RECALL)
+        setattr(index, probes, chosen[0])
+        setattr(index, recall, chosen[1])
+    _write_manifest(bundle)
 
 
-def _calibrate(root: Path) -> None:
-    folder = versions.version_folder(root)
-    retriever = Retriever(Bundle.open(folder))
-    bundle = Bundle.open(folder)
-    rows = np.random.default_rng(4).choice(bundle.tables[ENTITY_TYPE].num_rows, 200)
-    query = Query(vectors=bundle.vectors(ENTITY_TYPE, rows))
-    truth = retriever.search(ENTITY_TYPE, query, 100, exact=True).rows
-    for num_probes in (1, 2, 4, 8, 16, 32, 64, 128):
-        found = retriever.search(ENTITY_TYPE, query, 100, num_probes=num_probes).rows
-        hits = [np.isin(a, b).mean() for a, b in zip(truth, found, strict=True)]
-        if np.mean(hits) >= _MIN_RECALL:
-            break
-    path = folder / "manifest.json"
-    text = path.read_text()
-    path.write_text(
-        text.replace('"num_probes": 1,', f'"num_probes": {num_probes},').replace(
-            '"recall_at_100": 1.0', f'"recall_at_100": {np.mean(hits)}'
-        )
-    )
+def write_exact_copy(path: Path, target: Path, entity_type: str) -> None:
+    """Copies a version of a bundle, with an exact fp16 index in place of its own.
+
+    Args:
+      path: The root of the bundle, or the folder of the version.
+      target: The root of the copy; its files are links where they can be.
+      entity_type: The type that gets the index.
+    """
+    folder = versions.version_folder(path)
+    target.mkdir(parents=True)
+    copied = target / folder.name
+    shutil.copytree(folder, copied, copy_function=_link)
+    bundle = Bundle.open(copied)
+    del bundle.manifest.indexes[:]
+    _write_manifest(bundle)
+    shutil.rmtree(copied / "indexes")
+    add_index_for_test(copied, entity_type, IndexKind.EXACT_FP16)
+    versions.set_current(target, folder.name)
+
+
+def _write_manifest(bundle: Bundle) -> None:
+    text = json_format.MessageToJson(bundle.manifest, preserving_proto_field_name=True)
+    path = bundle.folder / MANIFEST_FILE
+    # Not in place: the file may be a link.
+    path.unlink()
+    path.write_text(text)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _blocks(

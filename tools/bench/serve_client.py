@@ -4,7 +4,8 @@
 
     python tools/bench/serve_client.py SPEC
 
-SPEC is JSON: kind, target, batch, num_rows, dtype. Then each line "SECS RATE" on
+SPEC is JSON: kind, target, batch, num_rows, dtype; for retrieval root, relation,
+batch, and target unless it is to be done in the process. Then each line "SECS RATE" on
 standard input runs for SECS seconds, as fast as it can where RATE is 0, else with
 RATE requests a second, and prints {"count", "secs", "p50", "p99"} as JSON.
 Latencies count from the time when a request was due.
@@ -18,6 +19,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,12 +28,18 @@ import numpy.typing as npt
 from tools.bench.serve_bundle import ENTITY_TYPE
 from tools.bench.serve_peers import redis_key
 from twhin import allocator
+from twhin.bundle.bundle import Bundle
 from twhin.client.async_source import AsyncSource
 from twhin.client.local_source import LocalSource
 from twhin.client.remote_source import RemoteSource
+from twhin.retrieval.relation_query import make_query
+from twhin.retrieval.retriever import Retriever
+from twhin.retrieval.side import Side
 
 # So many different requests, in turn: more rows than caches hold.
 _NUM_REQUESTS = 512
+# The number of entities that are retrieved.
+_K = 100
 # The most ids, and requests, that travel together.
 _MAX_TOGETHER_IDS = 1024
 _MAX_TOGETHER = 16
@@ -41,6 +49,8 @@ Request = Callable[[int], Any]
 
 def make_request(spec: dict[str, Any]) -> Request:
     """Returns a function that makes the request of a number."""
+    if "relation" in spec:
+        return _retrieve_request(spec)
     rng = np.random.default_rng()
     ids = rng.integers(0, spec["num_rows"], (_NUM_REQUESTS, spec["batch"]))
     kind, target, dtype = spec["kind"], spec["target"], spec.get("dtype", "float32")
@@ -70,9 +80,31 @@ def make_request(spec: dict[str, Any]) -> Request:
         batches = (ids[n % _NUM_REQUESTS] for n in itertools.count())
         found = source.open_stream().lookup_each(ENTITY_TYPE, batches, dtype=dtype)
         return lambda n: next(found)
-    if kind == "retrieve":
-        return lambda n: source.retrieve(ENTITY_TYPE, ids[n], k=100)
     raise ValueError(f"kind: is {kind!r}")
+
+
+def _retrieve_request(spec: dict[str, Any]) -> Request:
+    """Retrieves for lhs entities of `relation` in the bundle at `root`.
+
+    From the server `target`, or in this process where there is none.
+    """
+    bundle, relation = Bundle.open(Path(spec["root"])), spec["relation"]
+    found = bundle.relations[relation]
+    rows = np.random.default_rng().integers(
+        bundle.tables[found.lhs].num_rows, size=(_NUM_REQUESTS, spec["batch"])
+    )
+    if "target" in spec:
+        source = RemoteSource(spec["target"])
+        ids = [bundle.ids(found.lhs, part) for part in rows]
+        return lambda n: source.retrieve(found.lhs, ids[n], relation=relation, k=_K)
+    retriever = Retriever(bundle)
+
+    def search(number: int) -> Any:
+        vectors = bundle.vectors(found.lhs, rows[number])
+        query = make_query(bundle, relation, Side.RHS, vectors)
+        return retriever.search(found.rhs, query, _K)
+
+    return search
 
 
 def _redis_request(port: int, ids: npt.NDArray[np.int64]) -> Request:
