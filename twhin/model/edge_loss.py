@@ -71,7 +71,9 @@ def edge_loss(
         )
         rhs_loss = settings.rhs_weight * (group.weight * rhs_losses).sum()
         lhs_loss = settings.lhs_weight * (group.weight * lhs_losses).sum()
-        penalty = regularizers.penalty(lhs_rows, rhs_rows, group.weight, settings)
+        penalty = regularizers.penalty(
+            model, lhs_rows, rhs_rows, group.rel, group.weight, settings
+        )
         total = total + rhs_loss + lhs_loss + penalty
         rhs, lhs = rhs + rhs_loss.detach(), lhs + lhs_loss.detach()
     return EdgeLoss(total=total, lhs=lhs, rhs=rhs)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from twhin.config.settings import Comparator, Loss, LossKind, Operator
+from twhin.model import regularizers
 from twhin.model.edge_group import EdgeGroup, GroupSide, Segment
 from twhin.model.edge_loss import edge_loss
 from twhin.model.relation_model import RelationModel
@@ -101,12 +102,36 @@ def test_masked_negative_does_not_count() -> None:
 
 
 def test_penalties_are_added_to_the_total_only() -> None:
-    loss = edge_loss(_ROWS, [_one_edge()], _model(), _settings(l2=0.1, n3=0.01))
+    model = _model()
+    for parameters in model.parameters():
+        parameters.data.fill_(-3.0)
 
-    # |2|^2 + |1|^2 = 5 and |2|^3 + |1|^3 = 9.
+    loss = edge_loss(_ROWS, [_one_edge()], model, _settings(l2=0.1, n3=0.01))
+
+    # 2^2 + 1^2 + 3^2 = 14 and 2^3 + 1^3 + 3^3 = 36.
     assert float(loss.total.detach() - loss.lhs - loss.rhs) == pytest.approx(
-        0.59, rel=1e-5
+        1.76, rel=1e-5
     )
+
+
+def test_complex_numbers_are_penalised_by_their_moduli() -> None:
+    model = RelationModel(
+        operators=[Operator.COMPLEX_DIAGONAL],
+        embedding_dim=2,
+        comparator=Comparator.DOT,
+        reciprocal=True,
+    )
+    first, second = model.parameters()
+    first.data[:] = torch.tensor([[0.6, 0.8]])
+    second.data[:] = torch.tensor([[0.0, 3.0]])
+    lhs, rhs = torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, -2.0]])
+
+    total = regularizers.penalty(
+        model, lhs, rhs, torch.tensor([0]), torch.tensor([2.0]), _settings(n3=0.1)
+    )
+
+    # 5^3 + 2^3, and the mean of 1^3 and 3^3.
+    assert float(total.detach()) == pytest.approx(2.0 * 0.1 * (133.0 + 14.0), rel=1e-5)
 
 
 @pytest.mark.parametrize("comparator", Comparator)

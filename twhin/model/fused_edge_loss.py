@@ -135,7 +135,12 @@ class _Step:
                     self._query(Side.RHS, known[0], group.rel),
                 ]
                 extra = regularizers.penalty(
-                    known[0], known[1], group.weight, self._settings
+                    self._model,
+                    known[0],
+                    known[1],
+                    group.rel,
+                    group.weight,
+                    self._settings,
                 )
             outputs: list[Tensor] = []
             output_gradients: list[Tensor] = []

@@ -20,6 +20,7 @@ from torch.nn import functional
 from twhin.config.settings import Comparator, Operator
 
 _L2 = (Comparator.NEGATIVE_L2, Comparator.NEGATIVE_SQUARED_L2)
+_MIN_SQUARED_MODULUS = 1e-24
 # Edges of one relation are multiplied by its matrix in blocks of this many.
 _BLOCK = 32
 
@@ -73,6 +74,28 @@ class RelationOperator(ABC):
           rel: [B] int64 in [0, R).
           comparator: One of those for which `has_transpose` is true.
         """
+
+    def moduli(self, x: Tensor) -> Tensor:
+        """Returns the absolute values of the numbers of an embedding.
+
+        Args:
+          x: [..., D] float32.
+
+        Returns:
+          [..., D] float32; [..., D/2] where the numbers are complex.
+        """
+        return x.abs()
+
+    def parameter_moduli(self, parameters: Tensor) -> Tensor:
+        """Returns the absolute values of what a penalty holds small.
+
+        Args:
+          parameters: [R, P] float32.
+
+        Returns:
+          [R, K] float32; K may be 0.
+        """
+        return parameters.abs()
 
 
 class IdentityOperator(RelationOperator):
@@ -183,6 +206,14 @@ class ComplexDiagonalOperator(RelationOperator):
         real, imaginary = _of_edges(parameters, rel).chunk(2, -1)
         return Query(vectors=_multiply_complex(x, real, -imaginary))
 
+    def moduli(self, x: Tensor) -> Tensor:
+        """See `RelationOperator`."""
+        return _complex_moduli(x)
+
+    def parameter_moduli(self, parameters: Tensor) -> Tensor:
+        """See `RelationOperator`."""
+        return _complex_moduli(parameters)
+
 
 class RotationOperator(RelationOperator):
     """x * exp(i r) as D/2 complex numbers, r uniform over the circle at first.
@@ -210,6 +241,14 @@ class RotationOperator(RelationOperator):
         """The rotation back; a rotation keeps norms and dot products."""
         angles = _of_edges(parameters, rel)
         return Query(vectors=_multiply_complex(x, angles.cos(), -angles.sin()))
+
+    def moduli(self, x: Tensor) -> Tensor:
+        """See `RelationOperator`."""
+        return _complex_moduli(x)
+
+    def parameter_moduli(self, parameters: Tensor) -> Tensor:
+        """None: a rotation has modulus 1 whatever the angle."""
+        return parameters[:, :0]
 
 
 class LinearOperator(RelationOperator):
@@ -318,6 +357,13 @@ def _of_edges(parameters: Tensor, rel: Tensor) -> Tensor:
     if parameters.shape[0] == 1:
         return parameters
     return functional.embedding(rel, parameters)
+
+
+def _complex_moduli(x: Tensor) -> Tensor:
+    """Returns [..., D/2], the moduli of [..., D]; their gradient is 0 at 0."""
+    real, imaginary = x.chunk(2, -1)
+    squared = real.square() + imaginary.square()
+    return squared.clamp_min(_MIN_SQUARED_MODULUS).sqrt()
 
 
 def _multiply_complex(x: Tensor, real: Tensor, imaginary: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 # Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
 
-"""Penalties on the embeddings of the edges of a step.
+"""Penalties on what scores the edges of a step.
 
 Letters in shapes: B edges, D embedding dimension.
 """
@@ -8,24 +8,38 @@ Letters in shapes: B edges, D embedding dimension.
 from torch import Tensor
 
 from twhin.config.settings import Loss
+from twhin.model.relation_model import RelationModel
 
 
-def penalty(lhs: Tensor, rhs: Tensor, weight: Tensor, settings: Loss) -> Tensor:
-    """Returns sum_e w_e (l2 (|s|^2 + |t|^2) + n3 (|s|_3^3 + |t|_3^3)).
+def penalty(
+    model: RelationModel,
+    lhs: Tensor,
+    rhs: Tensor,
+    rel: Tensor,
+    weight: Tensor,
+    settings: Loss,
+) -> Tensor:
+    """Returns the weighted sum over edges of size(s) + size(t) + size(r).
+
+    size(x) = l2 sum_i |x_i|^2 + n3 sum_i |x_i|^3, over complex numbers for the
+    operators that have these. Without r an edge's entities could shrink and its
+    relation grow at no cost.
 
     Args:
+      model: Has the relations' parameters r.
       lhs: [B, D] float32, s of each edge.
       rhs: [B, D] float32, t of each edge.
+      rel: [B] int64, relation indices.
       weight: [B] float32, w.
       settings: Has the coefficients.
 
     Reference: Lacroix et al., arXiv 1806.07297, section 4 (N3).
     """
-    total = weight.new_zeros(())
-    if settings.l2:
-        squares = lhs.square().sum(-1) + rhs.square().sum(-1)
-        total = total + settings.l2 * (weight * squares).sum()
-    if settings.n3:
-        cubes = lhs.abs().pow(3).sum(-1) + rhs.abs().pow(3).sum(-1)
-        total = total + settings.n3 * (weight * cubes).sum()
-    return total
+    if not settings.l2 and not settings.n3:
+        return weight.new_zeros(())
+
+    def size(moduli: Tensor) -> Tensor:
+        squares = moduli.square()
+        return settings.l2 * squares.sum(-1) + settings.n3 * (squares * moduli).sum(-1)
+
+    return (weight * model.penalties(lhs, rhs, rel, size)).sum()

@@ -2,7 +2,7 @@
 
 """The parameters of all relations, and what candidates are compared with."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -92,20 +92,59 @@ class RelationModel(nn.Module):
           known: [B, D] float32, embeddings of the other side.
           rel: [B] int64, relation indices.
         """
-        place = self._place[rel]
         if len(self._kinds) == 1:
-            return self._query_one(self._kinds[0], side, known, place)
+            return self._query_one(self._kinds[0], side, known, self._place[rel])
         vectors = torch.zeros_like(known)
         bias: Tensor | None = None
-        kind_of = self._kind_of[rel]
-        for number, kind in enumerate(self._kinds):
-            (chosen,) = torch.nonzero(kind_of == number, as_tuple=True)
-            part = self._query_one(kind, side, known[chosen], place[chosen])
+        for kind, chosen, place in self._by_operator(rel):
+            part = self._query_one(kind, side, known[chosen], place)
             vectors = vectors.index_copy(0, chosen, part.vectors)
             if part.bias is not None:
                 bias = known.new_zeros(rel.shape) if bias is None else bias
                 bias = bias.index_copy(0, chosen, part.bias)
         return Query(vectors=vectors, bias=bias)
+
+    def penalties(
+        self,
+        lhs: Tensor,
+        rhs: Tensor,
+        rel: Tensor,
+        size: Callable[[Tensor], Tensor],
+    ) -> Tensor:
+        """Returns size(|s|) + size(|t|) + size(|r|) of each edge, [B] float32.
+
+        r are the parameters of the relation; with reciprocal parameters their
+        part is the mean of both.
+
+        Args:
+          lhs: [B, D] float32, s of each edge.
+          rhs: [B, D] float32, t of each edge.
+          rel: [B] int64, relation indices.
+          size: Maps absolute values, [..., K], to [...].
+        """
+        total = lhs.new_zeros(rel.shape)
+        for kind, chosen, place in self._by_operator(rel):
+            operator = self._operators[str(kind)]
+            part = size(operator.moduli(lhs[chosen]))
+            part = part + size(operator.moduli(rhs[chosen]))
+            sets = self._parameter_sets(kind)
+            for parameters in sets:
+                sizes = size(operator.parameter_moduli(parameters)) / len(sets)
+                part = part + sizes[place]
+            total = total.index_add(0, chosen, part)
+        return total
+
+    def _by_operator(self, rel: Tensor) -> Iterator[tuple[Operator, Tensor, Tensor]]:
+        """Yields operators with their edges, and the place of each one's relation."""
+        kind_of = self._kind_of[rel]
+        for number, kind in enumerate(self._kinds):
+            (chosen,) = torch.nonzero(kind_of == number, as_tuple=True)
+            yield kind, chosen, self._place[rel[chosen]]
+
+    def _parameter_sets(self, kind: Operator) -> list[Tensor]:
+        """Returns an operator's parameters, and its reciprocal ones where it has any."""
+        names = [str(kind), str(kind) + _RECIPROCAL]
+        return [self.parameters_by_name[name] for name in names[: 1 + self.reciprocal]]
 
     def _query_one(
         self, kind: Operator, side: Side, known: Tensor, place: Tensor
