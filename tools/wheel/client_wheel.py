@@ -26,12 +26,14 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+# build: needs //twhin:allocator
 # build: needs //twhin/client:async_source
 # build: needs //twhin/client:open_source
 # build: needs //twhin/client:torch_lookup
 
 VERSION = "0.1.0"
 _ROOTS = (
+    "twhin.allocator",
     "twhin.client.async_source",
     "twhin.client.open_source",
     "twhin.client.torch_lookup",

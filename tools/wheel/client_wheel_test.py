@@ -120,6 +120,7 @@ def test_wheel_holds_the_client_and_no_server(wheel: Path) -> None:
     assert "twhin/v1/embedding_service_pb2.py" in names
     packages = {name.split("/")[1] for name in names if name.startswith("twhin/")}
     assert packages == {
+        "allocator.py",
         "bundle",
         "client",
         "errors.py",
