@@ -81,8 +81,8 @@ def format_table(
 
 def _beside(name: str, other: str) -> str:
     """Returns the name of a metric for another ranking of the same edges."""
-    split, task, metric = name.split("/", 2)
-    return f"{split}/{task}/{other}/{metric}"
+    *head, metric = name.split("/", 2)
+    return "/".join([*head, other, metric])
 
 
 def _justify(cells: Sequence[str]) -> list[str]:

@@ -83,6 +83,12 @@ def test_columns_without_a_number_are_left_out() -> None:
     assert table.splitlines()[0].split() == ["metric", "model"]
 
 
+def test_table_takes_metrics_of_no_split() -> None:
+    table = report.format_table({"alignment/similarity": 0.5})
+
+    assert table.splitlines()[1].split() == ["alignment/similarity", "0.5000"]
+
+
 def test_table_has_the_change_by_compression() -> None:
     table = report.format_table(
         {"test/retrieval/recall@20": 0.24}, {"test/retrieval/recall@20": 0.25}
