@@ -28,7 +28,7 @@ from tests.train_command import TrainCommand, rank_processes
 _WORK = flags.DEFINE_string("work", None, "A folder for runs; it must not exist.")
 _TIMES = flags.DEFINE_integer("times", 20, "Runs that lose a rank.", lower_bound=1)
 _SEED = flags.DEFINE_integer("seed", 0, "Draws the moments and the ranks.")
-_OVERRIDE = flags.DEFINE_multi_string("override", [], "Of the configuration.")
+_EPOCHS = flags.DEFINE_integer("epochs", 10, "Of every run.")
 _TIMEOUT_SECS = 600
 _NUM_RANKS = 2
 
@@ -64,7 +64,8 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _command(folder: Path) -> TrainCommand:
-    return TrainCommand(folder, num_ranks=_NUM_RANKS, overrides=_OVERRIDE.value)
+    epochs = f"training.num_epochs={_EPOCHS.value}"
+    return TrainCommand(folder, num_ranks=_NUM_RANKS, overrides=[epochs])
 
 
 def _kill(

@@ -33,7 +33,7 @@ from twhin.warm_start.checkpoint_model import CheckpointModel
 from twhin.warm_start.join import join_parts
 
 _DATA = flags.DEFINE_string("data", None, "Has parquet/{train,test}.parquet.")
-_WORK = flags.DEFINE_string("work", None, "A folder for runs; it must not exist.")
+_WORK = flags.DEFINE_string("work", None, "A folder for runs; goes on where it was.")
 _EPOCHS = flags.DEFINE_integer("epochs", 20, "Of runs from scratch.")
 _WARM_EPOCHS = flags.DEFINE_integer("warm_epochs", 6, "Of runs with a warm start.")
 _SEEDS = flags.DEFINE_list("seeds", ["0", "1", "2"], "Splits and initialisations.")
@@ -51,7 +51,7 @@ def main(argv: Sequence[str]) -> None:
 
 
 def _measure(work: Path, seed: int) -> None:
-    work.mkdir(parents=True)
+    work.mkdir(parents=True, exist_ok=True)
     graph = Graph.load(Path(_DATA.value), seed)
     _earlier(graph, seed).write(work / "graph-before")
     graph.write(work / "graph")
