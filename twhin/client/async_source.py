@@ -3,10 +3,8 @@
 """Servers as a source of vectors, for asyncio."""
 
 import asyncio
-import itertools
 from collections.abc import Mapping, Sequence
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 import numpy as np
@@ -16,24 +14,11 @@ from twhin.client import channel, remote_requests
 from twhin.client.async_lookup_stream import AsyncLookupStream
 from twhin.client.bundle_info import BundleInfo
 from twhin.client.channel import Connection
-from twhin.client.remote_requests import MakeSteps
-from twhin.client.request_error import RequestError, from_rpc_error
+from twhin.client.request_error import RequestError, from_rpc_error, never_agreed
 from twhin.client.results import Neighbors, Scores, Vectors
-from twhin.client.shard_map import ShardMap, make_shard_map
+from twhin.client.routing import Routing
 from twhin.client.source import Dtype, EntityIds, SideName
-from twhin.client.steps import (
-    RETRY_SECS,
-    Call,
-    Calls,
-    MixedVersionsError,
-    Steps,
-    check_same_version,
-    describe_steps,
-)
-
-T = TypeVar("T")
-_METHODS = ("Lookup", "Retrieve", "Score", "GetBundle", "Reload")
-_MAX_REROUTES = 3
+from twhin.client.steps import Call, Calls, Steps, T
 
 
 class AsyncSource:
@@ -47,34 +32,26 @@ class AsyncSource:
         self._metadata = self._connection.metadata()
         if isinstance(addresses, str):
             addresses = [addresses]
-        self._channels = [self._open(entry) for entry in addresses]
-        self._methods = [
-            {
-                name: opened.unary_unary(f"/{channel.SERVICE}/{name}", None, None)
-                for name in _METHODS
-            }
-            for opened in self._channels
+        self._channels = [
+            channel.open_channel(grpc.aio, entry, self._connection)
+            for entry in addresses
         ]
+        self._methods = [channel.unary_methods(opened) for opened in self._channels]
         window = self._connection.max_in_flight * len(self._channels)
         self._places = asyncio.Semaphore(window)
-        self._shard_map: ShardMap | None = None
+        self._routing = Routing(len(self._channels))
 
     async def __aenter__(self) -> "AsyncSource":
         """Returns self."""
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *error: object) -> None:
         """Closes the source."""
         await self.close()
 
     async def describe(self) -> BundleInfo:
         """See `VectorSource`."""
-        return (await self._refresh(self._deadline())).info
+        return (await self._run(self._routing.refresh())).info
 
     async def lookup(
         self, entity_type: str, ids: EntityIds, *, dtype: Dtype = "float32"
@@ -87,7 +64,8 @@ class AsyncSource:
         self, groups: Mapping[str, EntityIds], *, dtype: Dtype = "float32"
     ) -> dict[str, Vectors]:
         """See `VectorSource`."""
-        return await self._request(remote_requests.lookup(groups, dtype))
+        make_steps = remote_requests.lookup(groups, dtype)
+        return await self._run(self._routing.request(make_steps))
 
     async def retrieve(
         self,
@@ -103,27 +81,27 @@ class AsyncSource:
         exact: bool = False,
     ) -> Neighbors:
         """See `VectorSource`."""
-        return await self._request(
-            remote_requests.retrieve(
-                entity_type,
-                ids,
-                vectors=vectors,
-                relation=relation,
-                side=side,
-                k=k,
-                exclude=exclude,
-                min_score=min_score,
-                exact=exact,
-            )
+        make_steps = remote_requests.retrieve(
+            entity_type,
+            ids,
+            vectors=vectors,
+            relation=relation,
+            side=side,
+            k=k,
+            exclude=exclude,
+            min_score=min_score,
+            exact=exact,
         )
+        return await self._run(self._routing.request(make_steps))
 
     async def score(self, relation: str, lhs: int | str, rhs: EntityIds) -> Scores:
         """See `VectorSource`."""
-        return await self._request(remote_requests.score(relation, lhs, rhs))
+        make_steps = remote_requests.score(relation, lhs, rhs)
+        return await self._run(self._routing.request(make_steps))
 
     async def open_stream(self) -> AsyncLookupStream:
         """Returns a stream for a task that makes one lookup after another."""
-        shard_map = self._shard_map or await self._refresh(self._deadline())
+        shard_map = await self._run(self._routing.get())
         return AsyncLookupStream(self._channels, shard_map, self._connection)
 
     async def close(self) -> None:
@@ -131,64 +109,31 @@ class AsyncSource:
         for opened in self._channels:
             await opened.close(None)
 
-    def _open(self, addresses: str) -> grpc.aio.Channel:
-        target = channel.make_target(addresses)
-        credentials = self._connection.credentials()
-        options = self._connection.options()
-        if credentials is None:
-            return grpc.aio.insecure_channel(target, options)
-        return grpc.aio.secure_channel(target, credentials, options)
-
     def _deadline(self) -> float:
         return asyncio.get_running_loop().time() + self._connection.timeout_secs
 
     def _left(self, deadline: float) -> float:
         return deadline - asyncio.get_running_loop().time()
 
-    async def _refresh(self, deadline: float) -> ShardMap:
-        while True:
-            infos = await self._run(describe_steps(len(self._channels)), deadline)
-            try:
-                check_same_version([info.version for info in infos])
-                self._shard_map = make_shard_map(infos)
-                return self._shard_map
-            except MixedVersionsError:
-                if self._left(deadline) < RETRY_SECS:
-                    raise
-                await asyncio.sleep(RETRY_SECS)
-
-    async def _request(self, make_steps: MakeSteps[T]) -> T:
+    async def _run(self, steps: Steps[T]) -> T:
         deadline = self._deadline()
-        shard_map = self._shard_map or await self._refresh(deadline)
-        for attempt in itertools.count():
-            try:
-                return await self._run(make_steps(shard_map), deadline)
-            except MixedVersionsError:
-                if self._left(deadline) < RETRY_SECS:
-                    raise
-                await asyncio.sleep(RETRY_SECS)
-            except RequestError as error:
-                # Another version may have other types, shards or hash seeds.
-                stale = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND)
-                if error.code not in stale or attempt == _MAX_REROUTES:
-                    raise
-                version = shard_map.info.version
-                shard_map = await self._refresh(deadline)
-                if shard_map.info.version == version:
-                    raise
-        raise AssertionError("count never ends")
-
-    async def _run(self, steps: Steps[T], deadline: float) -> T:
         try:
             calls = next(steps)
             while True:
-                calls = steps.send(await self._make(calls, deadline))
+                try:
+                    answers = await self._make(calls, deadline)
+                except RequestError as error:
+                    calls = steps.throw(error)
+                else:
+                    calls = steps.send(answers)
         except StopIteration as stop:
             result: T = stop.value
             return result
 
     async def _make(self, calls: Calls, deadline: float) -> list[bytes]:
         if calls.delay_secs:
+            if self._left(deadline) < calls.delay_secs:
+                raise never_agreed()
             await asyncio.sleep(calls.delay_secs)
         try:
             if len(calls.calls) == 1:

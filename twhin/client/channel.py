@@ -106,6 +106,32 @@ class Connection:
         return options
 
 
+def open_channel(kind: Any, addresses: str, connection: Connection) -> Any:
+    """Returns a channel to one server.
+
+    Args:
+      kind: `grpc`, or `grpc.aio`.
+      addresses: See `make_target`.
+      connection: How to reach it.
+
+    Raises:
+      ConfigError: An address or file cannot be used.
+    """
+    target, options = make_target(addresses), connection.options()
+    credentials = connection.credentials()
+    if credentials is None:
+        return kind.insecure_channel(target, options)
+    return kind.secure_channel(target, credentials, options)
+
+
+def unary_methods(opened: Any) -> dict[str, Any]:
+    """Returns the methods of a channel with one answer; they take and give bytes."""
+    return {
+        name: opened.unary_unary(f"/{SERVICE}/{name}", None, None)
+        for name in ("Lookup", "Retrieve", "Score", "GetBundle", "Reload")
+    }
+
+
 def make_target(addresses: str) -> str:
     """Returns the gRPC target of one server.
 

@@ -2,11 +2,9 @@
 
 """Servers as a source of vectors, for threads."""
 
-import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import grpc
 import numpy as np
@@ -16,25 +14,11 @@ from twhin.client import channel, remote_requests
 from twhin.client.bundle_info import BundleInfo
 from twhin.client.channel import Connection
 from twhin.client.lookup_stream import LookupStream
-from twhin.client.remote_requests import MakeSteps
-from twhin.client.request_error import RequestError, from_rpc_error
+from twhin.client.request_error import RequestError, from_rpc_error, never_agreed
 from twhin.client.results import Neighbors, Scores, Vectors
-from twhin.client.shard_map import ShardMap, make_shard_map
+from twhin.client.routing import Routing
 from twhin.client.source import Dtype, EntityIds, SideName
-from twhin.client.steps import (
-    RETRY_SECS,
-    Call,
-    Calls,
-    MixedVersionsError,
-    Steps,
-    check_same_version,
-    describe_steps,
-)
-
-T = TypeVar("T")
-_METHODS = ("Lookup", "Retrieve", "Score", "GetBundle", "Reload")
-# How often a request is begun again since ids have moved to other servers.
-_MAX_REROUTES = 3
+from twhin.client.steps import Call, Calls, Steps, T
 
 
 class RemoteSource:
@@ -61,32 +45,23 @@ class RemoteSource:
         self._metadata = self._connection.metadata()
         if isinstance(addresses, str):
             addresses = [addresses]
-        self._channels = [self._open(entry) for entry in addresses]
-        self._methods = [
-            {
-                name: opened.unary_unary(f"/{channel.SERVICE}/{name}", None, None)
-                for name in _METHODS
-            }
-            for opened in self._channels
+        self._channels = [
+            channel.open_channel(grpc, entry, self._connection) for entry in addresses
         ]
-        self._shard_map: ShardMap | None = None
+        self._methods = [channel.unary_methods(opened) for opened in self._channels]
+        self._routing = Routing(len(self._channels))
 
     def __enter__(self) -> "RemoteSource":
         """Returns self."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         """Closes the source."""
         self.close()
 
     def describe(self) -> BundleInfo:
         """See `VectorSource`."""
-        return self._refresh(self._deadline()).info
+        return self._run(self._routing.refresh()).info
 
     def lookup(
         self, entity_type: str, ids: EntityIds, *, dtype: Dtype = "float32"
@@ -98,7 +73,8 @@ class RemoteSource:
         self, groups: Mapping[str, EntityIds], *, dtype: Dtype = "float32"
     ) -> dict[str, Vectors]:
         """See `VectorSource`."""
-        return self._request(remote_requests.lookup(groups, dtype))
+        make_steps = remote_requests.lookup(groups, dtype)
+        return self._run(self._routing.request(make_steps))
 
     def retrieve(
         self,
@@ -114,23 +90,23 @@ class RemoteSource:
         exact: bool = False,
     ) -> Neighbors:
         """See `VectorSource`."""
-        return self._request(
-            remote_requests.retrieve(
-                entity_type,
-                ids,
-                vectors=vectors,
-                relation=relation,
-                side=side,
-                k=k,
-                exclude=exclude,
-                min_score=min_score,
-                exact=exact,
-            )
+        make_steps = remote_requests.retrieve(
+            entity_type,
+            ids,
+            vectors=vectors,
+            relation=relation,
+            side=side,
+            k=k,
+            exclude=exclude,
+            min_score=min_score,
+            exact=exact,
         )
+        return self._run(self._routing.request(make_steps))
 
     def score(self, relation: str, lhs: int | str, rhs: EntityIds) -> Scores:
         """See `VectorSource`."""
-        return self._request(remote_requests.score(relation, lhs, rhs))
+        make_steps = remote_requests.score(relation, lhs, rhs)
+        return self._run(self._routing.request(make_steps))
 
     def reload(self) -> None:
         """Has every server switch to its current version; needs `admin`."""
@@ -139,11 +115,11 @@ class RemoteSource:
             for server in range(len(self._channels))
         ]
         self._make(Calls(calls=calls), self._deadline())
-        self._refresh(self._deadline())
+        self._run(self._routing.refresh())
 
     def open_stream(self) -> LookupStream:
         """Returns a stream for a caller that makes one lookup after another."""
-        shard_map = self._shard_map or self._refresh(self._deadline())
+        shard_map = self._run(self._routing.get())
         return LookupStream(self._channels, shard_map, self._connection)
 
     def close(self) -> None:
@@ -151,61 +127,28 @@ class RemoteSource:
         for opened in self._channels:
             opened.close()
 
-    def _open(self, addresses: str) -> grpc.Channel:
-        target = channel.make_target(addresses)
-        credentials = self._connection.credentials()
-        options = self._connection.options()
-        if credentials is None:
-            return grpc.insecure_channel(target, options)
-        return grpc.secure_channel(target, credentials, options)
-
     def _deadline(self) -> float:
         return time.monotonic() + self._connection.timeout_secs
 
-    def _refresh(self, deadline: float) -> ShardMap:
-        while True:
-            infos = self._run(describe_steps(len(self._channels)), deadline)
-            try:
-                check_same_version([info.version for info in infos])
-                self._shard_map = make_shard_map(infos)
-                return self._shard_map
-            except MixedVersionsError:
-                if time.monotonic() + RETRY_SECS > deadline:
-                    raise
-                time.sleep(RETRY_SECS)
-
-    def _request(self, make_steps: MakeSteps[T]) -> T:
+    def _run(self, steps: Steps[T]) -> T:
         deadline = self._deadline()
-        shard_map = self._shard_map or self._refresh(deadline)
-        for attempt in itertools.count():
-            try:
-                return self._run(make_steps(shard_map), deadline)
-            except MixedVersionsError:
-                if time.monotonic() + RETRY_SECS > deadline:
-                    raise
-                time.sleep(RETRY_SECS)
-            except RequestError as error:
-                # Another version may have other types, shards or hash seeds.
-                stale = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND)
-                if error.code not in stale or attempt == _MAX_REROUTES:
-                    raise
-                version = shard_map.info.version
-                shard_map = self._refresh(deadline)
-                if shard_map.info.version == version:
-                    raise
-        raise AssertionError("count never ends")
-
-    def _run(self, steps: Steps[T], deadline: float) -> T:
         try:
             calls = next(steps)
             while True:
-                calls = steps.send(self._make(calls, deadline))
+                try:
+                    answers = self._make(calls, deadline)
+                except RequestError as error:
+                    calls = steps.throw(error)
+                else:
+                    calls = steps.send(answers)
         except StopIteration as stop:
             result: T = stop.value
             return result
 
     def _make(self, calls: Calls, deadline: float) -> list[bytes]:
         if calls.delay_secs:
+            if deadline - time.monotonic() < calls.delay_secs:
+                raise never_agreed()
             time.sleep(calls.delay_secs)
         try:
             if len(calls.calls) == 1:

@@ -20,6 +20,14 @@ class RequestError(TwhinError):
         self.code = code
 
 
+def never_agreed() -> RequestError:
+    """Returns the error of servers that keep answering from different versions."""
+    return RequestError(
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        "the servers answered from different versions until the deadline",
+    )
+
+
 def from_rpc_error(error: grpc.RpcError) -> RequestError:
     """Returns the error of a failed call."""
     return RequestError(error.code(), error.details() or "")
