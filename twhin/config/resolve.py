@@ -39,9 +39,8 @@ DEFAULTS: Mapping[str, Mapping[str, object]] = {
     },
     "Model": {
         "embedding_dim": 128,
-        "comparator": "COMPARATOR_DOT",
+        "comparator": "COMPARATOR_COSINE",
         "reciprocal": True,
-        "init_scale": 0.001,
         "projection": "PROJECTION_NONE",
     },
     "Negatives": {
@@ -51,7 +50,6 @@ DEFAULTS: Mapping[str, Mapping[str, object]] = {
     },
     "Loss": {
         "kind": "LOSS_KIND_SOFTMAX",
-        "temperature": 1.0,
         "adversarial_temperature": 1.0,
         "negative_weight": 1.0,
         "lhs_weight": 1.0,
@@ -124,11 +122,26 @@ def resolve(
     for entity_type in config.graph.entity_types:
         _resolve_table(entity_type.table, config.optimizer)
     if not config.negatives.HasField("num_uniform"):
-        config.negatives.num_uniform = 0 if config.negatives.all_entities else 1000
-    if not config.loss.HasField("margin"):
-        contrastive = train_config_pb2.LOSS_KIND_COSINE_CONTRASTIVE
-        config.loss.margin = 0.5 if config.loss.kind == contrastive else 1.0
+        config.negatives.num_uniform = 0 if config.negatives.all_entities else 500
     _fill(config)
+    _resolve_scores(config.model, config.loss)
+
+
+def _resolve_scores(model: train_config_pb2.Model, loss: train_config_pb2.Loss) -> None:
+    """Sets what depends on the range of the scores."""
+    is_cosine = model.comparator == train_config_pb2.COMPARATOR_COSINE
+    # The gradient of a cosine falls with the norm: from short rows the first steps
+    # would be so large that Adagrad takes tiny ones ever after.
+    _default(model, "init_scale", 0.1 if is_cosine else 0.001)
+    is_softmax = loss.kind == train_config_pb2.LOSS_KIND_SOFTMAX
+    _default(loss, "temperature", 0.1 if is_cosine and is_softmax else 1.0)
+    contrastive = train_config_pb2.LOSS_KIND_COSINE_CONTRASTIVE
+    _default(loss, "margin", 0.5 if loss.kind == contrastive else 1.0)
+
+
+def _default(message: Message, name: str, value: float) -> None:
+    if not message.HasField(name):
+        setattr(message, name, value)
 
 
 def _resolve_source(source: train_config_pb2.EdgeSource) -> None:

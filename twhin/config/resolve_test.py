@@ -44,7 +44,7 @@ def test_relation_parameters_have_the_rate_of_the_run_and_their_own_rule(
 def test_uniform_negatives_give_way_to_all_entities(tmp_path: Path) -> None:
     case = ConfigCase(tmp_path)
 
-    assert case.load().settings.negatives.num_uniform == 1000
+    assert case.load().settings.negatives.num_uniform == 500
     assert case.load("negatives.all_entities=true").settings.negatives.num_uniform == 0
 
 
@@ -67,6 +67,24 @@ def test_contrastive_loss_has_a_threshold_of_its_own(tmp_path: Path) -> None:
     )
 
     assert settings.loss.margin == 0.5
+
+
+@pytest.mark.parametrize(
+    ("overrides", "temperature", "init_scale"),
+    [
+        ([], 0.1, 0.1),
+        (["model.comparator=dot"], 1.0, 0.001),
+        (["loss.kind=ranking"], 1.0, 0.1),
+        (["loss.temperature=0.5", "model.init_scale=0.2"], 0.5, 0.2),
+    ],
+)
+def test_temperature_and_scale_go_with_the_comparator(
+    tmp_path: Path, overrides: list[str], temperature: float, init_scale: float
+) -> None:
+    settings = ConfigCase(tmp_path).load(*overrides).settings
+
+    assert settings.loss.temperature == temperature
+    assert settings.model.init_scale == init_scale
 
 
 @pytest.mark.parametrize(

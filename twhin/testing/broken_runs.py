@@ -24,7 +24,7 @@ BROKEN_TRAINING: Sequence[Broken] = (
         "allowed: an even dimension",
     ),
     (
-        ["model.reciprocal=false", "model.comparator=cosine"],
+        ["model.reciprocal=false"],
         "graph.relations[0].operator: 'translation' cannot rank the lhs by 'cosine'"
         " without model.reciprocal; allowed: reciprocal relations, or 'identity', "
         "'rotation'\n"
@@ -65,12 +65,12 @@ BROKEN_TRAINING: Sequence[Broken] = (
         "negatives.degree_alpha: 1.5 is out of range; allowed: [0, 1]",
     ),
     (
-        ["loss.kind=cosine_contrastive"],
+        ["loss.kind=cosine_contrastive", "model.comparator=dot"],
         "loss.kind: 'cosine_contrastive' with model.comparator 'dot'; allowed: with"
         " 'cosine'",
     ),
     (
-        ["loss.kind=cosine_contrastive", "model.comparator=cosine", "loss.margin=1"],
+        ["loss.kind=cosine_contrastive", "loss.margin=1"],
         "loss.margin: 1.0 is out of range; allowed: [-1, 1)",
     ),
     (
