@@ -35,6 +35,9 @@ _NUM_MALFORMED = 3000
 _USERS = [user_id(i) for i in range(6)]
 _TWEETS = [f"t{i}" for i in range(5)]
 
+# On a slow machine a request may wait for longer than users would.
+_PATIENT = Limits(max_queue_secs=10.0)
+
 
 def _check_one_version(source: RemoteSource | LookupStream) -> Callable[[], None]:
     """Returns a call whose two tables must be of one version: v000001 ends in 1."""
@@ -52,7 +55,7 @@ def test_reloads_under_load_fail_nothing_and_mix_nothing(tmp_path: Path) -> None
     write_bundle(tmp_path, base=1.0)
     write_bundle(tmp_path, base=2.0)
     with (
-        ServerForTest(tmp_path, num_workers=2) as server,
+        ServerForTest(tmp_path, num_workers=2, limits=_PATIENT) as server,
         RemoteSource(server.address) as source,
         source.open_stream() as stream,
         RemoteSource(server.address) as admin,
@@ -101,7 +104,7 @@ def test_overload_is_refused_and_passes(tmp_path: Path) -> None:
 def test_a_killed_worker_is_hidden_by_retries_and_comes_back(tmp_path: Path) -> None:
     write_bundle(tmp_path, base=1.0)
     with (
-        ServerForTest(tmp_path, num_workers=2) as server,
+        ServerForTest(tmp_path, num_workers=2, limits=_PATIENT) as server,
         RemoteSource(server.address) as source,
     ):
         call = _check_one_version(source)
