@@ -17,6 +17,7 @@ from absl import flags
 from twhin.bin import command
 from twhin.bin import flags as run_flags
 from twhin.bin.checkpoint_flag import CHECKPOINT
+from twhin.errors import ConfigError
 
 _MODULE = "twhin.bin.export"
 
@@ -33,6 +34,12 @@ _ALSO = flags.DEFINE_multi_enum(
     "Also writes the vectors in this form, into the folder of the version: parquet"
     " tables with the original ids, safetensors files, or files for TensorBoard's"
     " embedding projector. Repeatable.",
+)
+_UNSEEN_EDGES = flags.DEFINE_multi_string(
+    "unseen_edges",
+    [],
+    "ENTITY_TYPE=FILE: edges, in parquet, of entities that were not trained. Their"
+    " vectors go to VERSION/unseen/ENTITY_TYPE.parquet. Repeatable.",
 )
 _NPROC_PER_NODE = flags.DEFINE_integer(
     "nproc_per_node",
@@ -65,7 +72,7 @@ def main(arguments: Sequence[str]) -> None:
         return
     if is_rank() or _NPROC_PER_NODE.value == 1:
         folder = export_run.bundle_root(run) if root is None else Path(root).absolute()
-        version = export_run.export(run, folder, _ALSO.value)
+        version = export_run.export(run, folder, _ALSO.value, _unseen_edges())
         if version is not None:
             print(f"Checkpoint:  {run.checkpoint}")
             print(f"Bundle:      {folder} (version {version})")
@@ -73,6 +80,16 @@ def main(arguments: Sequence[str]) -> None:
             print(f"  ./bazelw run //twhin:serve -- --bundle={folder}")
         return
     launch_ranks(_MODULE, _NPROC_PER_NODE.value)
+
+
+def _unseen_edges() -> dict[str, Path]:
+    found = {}
+    for text in _UNSEEN_EDGES.value:
+        entity_type, separator, path = text.partition("=")
+        if not separator:
+            raise ConfigError(f"--unseen_edges: is {text!r}; allowed: ENTITY_TYPE=FILE")
+        found[entity_type] = Path(path)
+    return found
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch.distributed as dist
@@ -25,13 +25,19 @@ def bundle_root(run: SavedRun) -> Path:
     return run.output_dir / (run.config.settings.export.bundle_root or _DEFAULT_ROOT)
 
 
-def export(run: SavedRun, root: Path, forms: Sequence[str]) -> str | None:
+def export(
+    run: SavedRun,
+    root: Path,
+    forms: Sequence[str],
+    unseen_edges: Mapping[str, Path] | None = None,
+) -> str | None:
     """Exports on the ranks that a launcher started, or alone; by the CPU only.
 
     Args:
       run: The checkpoint.
       root: The folder of bundle versions.
       forms: Other forms to write, see `OtherForm`.
+      unseen_edges: See `export_bundle`.
 
     Returns:
       The name of the version; None on other ranks than the first.
@@ -43,11 +49,15 @@ def export(run: SavedRun, root: Path, forms: Sequence[str]) -> str | None:
     """
     runtime = dataclasses.replace(run.config.settings.runtime, device=Device.CPU)
     with join_job(runtime) as job:
-        return export_in_job(run, root, forms, job)
+        return export_in_job(run, root, forms, job, unseen_edges)
 
 
 def export_in_job(
-    run: SavedRun, root: Path, forms: Sequence[str], job: Job
+    run: SavedRun,
+    root: Path,
+    forms: Sequence[str],
+    job: Job,
+    unseen_edges: Mapping[str, Path] | None = None,
 ) -> str | None:
     """Exports on the ranks of a job; see `export`. A collective."""
     reader = CheckpointReader(run.checkpoint, verify=job.is_first)
@@ -64,6 +74,7 @@ def export_in_job(
         root,
         metrics=_read_metrics(run, reader.step),
         forms=[OtherForm(form) for form in forms],
+        unseen_edges=unseen_edges,
         rank=job.rank,
         world_size=job.world_size,
         barrier=barrier,

@@ -31,7 +31,8 @@ _FLAGS: dict[str, set[str]] = {
     "evaluate": _RUN
     | {"checkpoint", "compression", "nproc_per_node", "num_candidates", "split"},
     "explore": {"port", "prepared"},
-    "export": _RUN | {"also", "bundle_root", "checkpoint", "nproc_per_node"},
+    "export": _RUN
+    | {"also", "bundle_root", "checkpoint", "nproc_per_node", "unseen_edges"},
     "inspect_folder": set(),
     "lookup": {"timeout_secs", "tls_certificate", "tls_key", "tls_roots", "token_file"},
     "neighbors": {

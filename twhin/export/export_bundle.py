@@ -8,7 +8,8 @@ Each rank writes shards of its own; the ranks meet at a barrier after each step:
     2. the rotation to the version before, where asked for
     3. the relation parameters; the shards of all tables, and their indexes
     4. the recall of the indexes
-    5. other forms of the vectors, where asked for
+    5. other forms of the vectors, and those of entities that were not trained,
+       where asked for
     6. rank 0 writes the manifest, and gives the folder its name
 """
 
@@ -30,6 +31,7 @@ from twhin.export import (
     index_step,
     other_forms,
     table_step,
+    unseen_table,
 )
 from twhin.export.bundle_relations import make_relations
 from twhin.export.export_plan import ExportPlan
@@ -50,6 +52,7 @@ def export_bundle(
     *,
     metrics: Mapping[str, float] | None = None,
     forms: Sequence[OtherForm] = (),
+    unseen_edges: Mapping[str, Path] | None = None,
     rank: int = 0,
     world_size: int = 1,
     barrier: Callable[[], None] = lambda: None,
@@ -68,6 +71,8 @@ def export_bundle(
       root: The root of the bundle, on a disk that all ranks share.
       metrics: Metrics of the model by flat name, for the manifest.
       forms: Other forms of the vectors to write into the version.
+      unseen_edges: By entity type a file with the edges of entities that were not
+        trained; their vectors go to VERSION/unseen, see `unseen_table`.
       rank: This rank.
       world_size: The number of ranks.
       barrier: Returns when all ranks have called it.
@@ -92,6 +97,7 @@ def export_bundle(
         rank=rank,
         world_size=world_size,
         buffer_bytes=buffer_bytes,
+        unseen_edges=unseen_edges or {},
     )
     if rank:
         barrier()
@@ -151,6 +157,9 @@ def _write(
                     id_step.read_order(plan, entity_type)
                 ],
             )
+    if plan.unseen_edges and plan.rank == 0:
+        with _step("unseen"):
+            _write_unseen(plan, manifest)
     barrier()
     return metrics
 
@@ -178,6 +187,21 @@ def _write_relations(plan: ExportPlan) -> None:
     )
     write_relations(plan.folder, relations, part)
     plan.work.put("relations", part)
+
+
+def _write_unseen(plan: ExportPlan, manifest: bundle_pb2.BundleManifest) -> None:
+    bundle = Bundle(plan.folder, manifest, range(plan.num_shards))
+    folder = plan.folder / "unseen"
+    folder.mkdir()
+    for entity_type, edges_file in plan.unseen_edges.items():
+        num_written = unseen_table.write_unseen_table(
+            bundle,
+            entity_type,
+            edges_file,
+            folder / f"{entity_type}.parquet",
+            event_time=manifest.create_time.ToDatetime(UTC),
+        )
+        _LOG.info("event=unseen entity_type=%s vectors=%d", entity_type, num_written)
 
 
 def _make_manifest(plan: ExportPlan) -> bundle_pb2.BundleManifest:

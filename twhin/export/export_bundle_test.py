@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from twhin.bundle import versions
@@ -41,6 +43,21 @@ def test_every_vector_lies_under_its_id(tmp_path: Path, num_shards: int) -> None
     assert list(bundle.relations) == ["follows", "buys", "views"]
     names = {path.name for path in bundle.folder.iterdir()}
     assert names == {"manifest.json", "tables", "ids", "relations", "indexes"}
+
+
+def test_entities_that_were_not_trained_get_vectors_too(tmp_path: Path) -> None:
+    case = encoded_case(tmp_path)
+    edges = tmp_path / "unseen.parquet"
+    columns = {"id": [900], "relation": ["follows"], "other": [3], "side": ["rhs"]}
+    pq.write_table(pa.table(columns), edges)
+
+    bundle = case.export(tmp_path / "bundle", unseen_edges={"user": edges})
+
+    table = pq.read_table(bundle.folder / "unseen/user.parquet")
+    assert table["user_id"].to_pylist() == [900]
+    # The relation is the identity.
+    expected = case.model.tables["user"][3].tolist()
+    assert table["embedding"].to_pylist() == [expected]
 
 
 def test_string_ids_keep_their_vectors(tmp_path: Path) -> None:

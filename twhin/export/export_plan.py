@@ -2,7 +2,7 @@
 
 """What every step of an export needs: sources, settings, and this rank's share."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -29,6 +29,7 @@ class ExportPlan:
       rank: This rank.
       world_size: The number of ranks.
       buffer_bytes: The bound on the rows that this rank holds at a time.
+      unseen_edges: By entity type the edges of entities that were not trained.
     """
 
     folder: Path
@@ -38,6 +39,7 @@ class ExportPlan:
     rank: int
     world_size: int
     buffer_bytes: int
+    unseen_edges: Mapping[str, Path]
 
     @property
     def work(self) -> WorkFolder:
