@@ -138,6 +138,7 @@ class MappedTable:
         *,
         dtype: npt.DTypeLike = np.float32,
         out: npt.NDArray[Any] | None = None,
+        held: npt.NDArray[np.bool_] | None = None,
     ) -> npt.NDArray[Any]:
         """Gathers rows as numbers; zeros for a row that no loaded shard holds.
 
@@ -145,6 +146,7 @@ class MappedTable:
           rows: int64 [n], any numbers; -1 (unknown id) gives zeros.
           dtype: float32 or float16, the type of a new array.
           out: [n, D] float32 or float16, C-contiguous, or None for a new array.
+          held: `holds(rows)` where the caller knows it.
 
         Returns:
           `out`.
@@ -155,7 +157,8 @@ class MappedTable:
             self.take(rows, out)
         else:
             decode_rows(self.take(rows), self.row_format, out)
-        held = self.holds(rows)
+        if held is None:
+            held = self.holds(rows)
         if np.count_nonzero(held) < len(rows):
             out[~held] = 0
         return out

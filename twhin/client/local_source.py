@@ -180,8 +180,7 @@ def _lookup(bundle: Bundle, entity_type: str, ids: EntityIds, dtype: Dtype) -> V
     if directory is None:
         raise remote_requests.not_found("entity type", entity_type, bundle.tables)
     rows = directory.find(ids)
-    return Vectors(
-        values=bundle.tables[entity_type].vectors(rows, dtype=dtype),
-        found=rows >= 0,
-        version=bundle.version,
-    )
+    # All shards are mapped, so that every row that is found is there.
+    found = rows >= 0
+    values = bundle.tables[entity_type].vectors(rows, dtype=dtype, held=found)
+    return Vectors(values=values, found=found, version=bundle.version)
