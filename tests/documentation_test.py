@@ -138,9 +138,9 @@ def _flags(command: str) -> set[str]:
         source = file.read_text()
         found |= set(_FLAG.findall(source))
         for module in sync_build_files.imported_modules(source):
-            other = folder / f"{module.rpartition('.')[2]}.py"
-            if module.startswith("twhin.bin.") and other.is_file():
-                waiting += [other] if other not in seen else []
+            if module.startswith("twhin.bin."):
+                other = folder / f"{module.split('.')[2]}.py"
+                waiting += [other] if other.is_file() and other not in seen else []
     return found
 
 
