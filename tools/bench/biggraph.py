@@ -13,9 +13,11 @@ import json
 import logging
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 if not __package__:  # Run as a file: the root is not on the path yet.
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -25,19 +27,25 @@ from tools.bench.training_workload import Workload
 _PROCESSED = re.compile(r"Processed (\d+) edges in ([\d.e+-]+) s")
 
 
-def write_input(workload: Workload, folder: Path) -> None:
-    """Writes edges and counts in PyTorch-BigGraph's format."""
+def write_input(
+    folder: Path, edges: Sequence[NDArray[np.int64]], num_entities: Mapping[str, int]
+) -> None:
+    """Writes edges and counts in PyTorch-BigGraph's format.
+
+    Args:
+      folder: The folder of the run.
+      edges: lhs, rel and rhs, each [n] int64.
+      num_entities: The number of rows of each entity type.
+    """
     # Not among our dependencies: the peer brings it.
     h5py = importlib.import_module("h5py")
-    edges = [np.concatenate(columns) for columns in zip(*workload.edges(), strict=True)]
     (folder / "edges").mkdir(parents=True, exist_ok=True)
     with h5py.File(folder / "edges" / "edges_0_0.h5", "w") as file:
         file.attrs["format_version"] = 1
         for name, values in zip(("lhs", "rel", "rhs"), edges, strict=True):
             file.create_dataset(name, data=values)
-    for index in range(workload.num_entity_types):
-        count = folder / f"entity_count_type{index}_0.txt"
-        count.write_text(f"{workload.type_size}\n")
+    for name, count in num_entities.items():
+        (folder / f"entity_count_{name}_0.txt").write_text(f"{count}\n")
 
 
 def make_config(workload: Workload, folder: Path) -> dict[str, object]:
@@ -66,13 +74,10 @@ def make_config(workload: Workload, folder: Path) -> dict[str, object]:
     }
 
 
-def main(argv: list[str]) -> None:
-    """Trains and prints."""
+def train(config: dict[str, object]) -> list[str]:
+    """Trains, and returns what was logged."""
     peer_config = importlib.import_module("torchbiggraph.config")
     peer_train = importlib.import_module("torchbiggraph.train")
-    workload = Workload(**json.loads(Path(argv[1]).read_text()))
-    folder = Path(argv[2])
-    write_input(workload, folder)
     lines: list[str] = []
 
     class Keep(logging.Handler):
@@ -82,7 +87,20 @@ def main(argv: list[str]) -> None:
     logger = logging.getLogger("torchbiggraph")
     logger.setLevel(logging.INFO)
     logger.addHandler(Keep())
-    peer_train.train(peer_config.parse_config(make_config(workload, folder)))
+    peer_train.train(peer_config.parse_config(config))
+    return lines
+
+
+def main(argv: list[str]) -> None:
+    """Trains and prints."""
+    workload = Workload(**json.loads(Path(argv[1]).read_text()))
+    folder = Path(argv[2])
+    write_input(
+        folder,
+        [np.concatenate(columns) for columns in zip(*workload.edges(), strict=True)],
+        {f"type{i}": workload.type_size for i in range(workload.num_entity_types)},
+    )
+    lines = train(make_config(workload, folder))
     found = [match for line in lines if (match := _PROCESSED.search(line))]
     if not found:
         raise SystemExit("torchbiggraph printed no speed:\n" + "\n".join(lines))

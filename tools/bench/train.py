@@ -14,7 +14,7 @@ best repetition of each:
     ratio_to_limit            ours / what the six matrix products of an edge allow
     ratio_to_biggraph         ours / PyTorch-BigGraph, as it reports itself
     wait_share                of a step's time, waiting for its batch
-    bytes_per_row             of a table with its optimizer's state
+    bytes_per_row             of the checkpoint: rows with their optimizer's state
 """
 
 import dataclasses
@@ -98,6 +98,12 @@ def measure_biggraph(workload: Workload, folder: Path) -> dict[str, float]:
     return result | {"peak_resident_bytes": measured.peak_resident_bytes}
 
 
+def _checkpoint_bytes(output: Path) -> int:
+    """Returns the size of the files of the run's checkpoints."""
+    files = (output / "checkpoints").rglob("*")
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
 def best(runs: list[dict[str, float]]) -> dict[str, float]:
     """Returns the run with the highest speed."""
     return max(runs, key=lambda run: run["edges_per_sec"])
@@ -135,7 +141,7 @@ def main(argv: list[str]) -> None:
             result["edges_per_sec"] / result["biggraph"]["edges_per_sec"]
         )
     result |= {
-        "bytes_per_row": workload.dim * 4 + 4,
+        "bytes_per_row": _checkpoint_bytes(work / "run") / workload.num_entities,
         "all_edges_per_sec": [round(run["edges_per_sec"]) for run in ours],
         "workload": dataclasses.asdict(workload),
         "machine": platform.processor() or platform.machine(),

@@ -84,7 +84,11 @@ class Workload:
                 ],
             },
             "data": {"encoded": {"train": "train.parquet"}},
-            "model": {"embedding_dim": self.dim, "reciprocal": True},
+            "model": {
+                "embedding_dim": self.dim,
+                "comparator": "dot",
+                "reciprocal": True,
+            },
             "negatives": {"num_uniform": self.num_negatives},
             "training": {"num_epochs": 1, "log_interval_steps": 20},
             "evaluation": {"link_prediction": False, "interval_epochs": 0},

@@ -73,7 +73,7 @@ def test_configured_values_are_those_that_the_space_has(tmp_path: Path) -> None:
         "loss.kind: {choices: [logistic, softmax]}\n"
         "graph.relations[1].operator: {choices: [diagonal, translation]}\n"
         "training.max_steps: {low: 10, high: 20}\n"
-        "model.comparator: {choices: [cosine]}\n",
+        "model.comparator: {choices: [dot]}\n",
     )
 
     values = configured_values(space, load_config().settings)
