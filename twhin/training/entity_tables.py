@@ -31,6 +31,7 @@ from twhin.config.settings import (
 from twhin.graph.schema import GraphSchema
 from twhin.training import row_init, table_plan, table_rules
 from twhin.training.dense_table_kernel import DenseTableKernel
+from twhin.training.parallel_table_kernel import ParallelTableKernel, is_parallel
 from twhin.training.table_kernel import FusedTableKernel, TableKernel
 from twhin.training.table_rules import UPDATE_RULES
 
@@ -244,6 +245,8 @@ class EntityTables:
                 kernel: TableKernel
                 if table.kernel is Kernel.DENSE:
                     kernel = DenseTableKernel(embedding, table, optimizer)
+                elif self._world_size == 1 and is_parallel(table, self._device):
+                    kernel = ParallelTableKernel(embedding, table)
                 else:
                     kernel = FusedTableKernel(embedding, table)
                 kernels[kernel.name].append(kernel)
