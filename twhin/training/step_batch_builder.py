@@ -171,7 +171,7 @@ class StepBatchBuilder:
             rhs_type=rhs_type,
             rel=torch.from_numpy(edges.rel),
             weight=torch.from_numpy(weight),
-            chunk_size=self._settings.chunk_size,
+            chunk_size=self._chunk_size(len(edges)),
             lhs=lhs,
             rhs=rhs,
         )
@@ -199,17 +199,17 @@ class StepBatchBuilder:
                 log_q=None,
                 negative_log_q=None,
             )
-        num_chunks = -(-len(edges) // self._settings.chunk_size)
+        chunk_size = self._chunk_size(len(edges))
         drawn = self._sampler.draw(
             entity_type,
             step=step,
             purpose=2 * edges.pair + (side is Side.RHS),
             first_chunk=self._first_chunk,
-            num_chunks=num_chunks,
+            num_chunks=-(-len(edges) // chunk_size),
         )
         shared = [self._side_edges(side, other) for other in others]
         negatives = chunk_negatives.add_shared(
-            drawn, [other.sought for other in shared], self._settings.chunk_size
+            drawn, [other.sought for other in shared], chunk_size
         )
         makers = masked_pairs.concatenate([seen, *shared]) if shared else seen
         masked = self._masks.find(seen, negatives.candidates(), makers)
@@ -227,6 +227,19 @@ class StepBatchBuilder:
             negative_log_q=self._log_q(entity_type, negatives.rows),
         )
 
+    def _chunk_size(self, num_edges: int) -> int:
+        """Returns C for a group: near the configured size, for chunks of one size.
+
+        A short chunk at the end would cost as many operations as all others.
+        Where ranks share negatives, theirs are matched chunk by chunk, and the
+        size is the configured one.
+        """
+        size = self._settings.chunk_size
+        if self._exchange is not None:
+            return size
+        num_chunks = max(1, round(num_edges / size))
+        return -(-num_edges // num_chunks)
+
     def _side_edges(self, side: Side, edges: PairEdges) -> SideEdges:
         types = self._pairs[edges.pair]
         known, sought, known_type, sought_type = (
@@ -236,7 +249,7 @@ class StepBatchBuilder:
         )
         return SideEdges(
             side=side,
-            chunk=np.arange(len(edges)) // self._settings.chunk_size,
+            chunk=np.arange(len(edges)) // self._chunk_size(len(edges)),
             rel=edges.rel,
             known=known,
             sought=sought,
@@ -251,7 +264,7 @@ class StepBatchBuilder:
         return Candidates(
             chunk=seen.chunk,
             row=seen.sought,
-            column=position - seen.chunk * self._settings.chunk_size,
+            column=position - seen.chunk * self._chunk_size(len(position)),
         )
 
     def _log_q(self, entity_type: str, rows: NDArray[np.int64]) -> Tensor | None:

@@ -403,3 +403,18 @@ def test_log_q_counts_the_chunks_of_all_ranks(
     )
     assert group.lhs.negative_log_q is not None
     assert bool(torch.isfinite(group.lhs.negative_log_q).all())
+
+
+@pytest.mark.parametrize(
+    ("num_edges", "chunk_size", "num_chunks"),
+    [(1, 1, 1), (4, 4, 1), (5, 5, 1), (6, 3, 2), (9, 5, 2), (12, 4, 3), (14, 4, 4)],
+)
+def test_edges_are_cut_into_chunks_of_about_the_size_asked_for(
+    num_edges: int, chunk_size: int, num_chunks: int
+) -> None:
+    builder = _builder({"chunk_size": 4, "num_uniform": 2})
+
+    (group,) = builder.build(_batch([(0, 1, 0)] * num_edges), step=0).groups
+
+    assert (group.chunk_size, group.num_chunks) == (chunk_size, num_chunks)
+    assert len(group.rhs.negatives) == 2 * num_chunks
