@@ -117,7 +117,10 @@ def _source(name: str) -> Path | None:
         spec = importlib.util.find_spec(name)
     except ModuleNotFoundError:
         return None  # A name that a module defines, not a module.
-    return Path(spec.origin) if spec is not None and spec.origin else None
+    # Bazel puts an empty __init__.py into every folder of the runfiles.
+    if spec is None or spec.submodule_search_locations is not None:
+        return None
+    return Path(spec.origin) if spec.origin else None
 
 
 def _metadata(modules: dict[str, Path]) -> str:
