@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 _HIDDEN_KEPT = {
+    ".bazelignore",
     ".bazelrc",
     ".bazelversion",
     ".ci",
@@ -13,6 +14,8 @@ _HIDDEN_KEPT = {
     ".gitignore",
     ".pre-commit-config.yaml",
 }
+# Where runs write without --output_dir.
+_OUTPUTS = "outputs"
 _SUFFIXES_LEFT_OUT = (".pyc", ".parquet")
 
 
@@ -27,6 +30,8 @@ def files() -> list[Path]:
     found = []
     for folder, folders, names in os.walk(top):
         folders[:] = [name for name in folders if _kept(name)]
+        if Path(folder) == top and _OUTPUTS in folders:
+            folders.remove(_OUTPUTS)
         found += [Path(folder, name) for name in names if _kept(name)]
     return sorted(p for p in found if p.suffix not in _SUFFIXES_LEFT_OUT)
 
