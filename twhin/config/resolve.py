@@ -121,8 +121,9 @@ def resolve(
     _inherit(config.relation_optimizer, config.optimizer)
     for entity_type in config.graph.entity_types:
         _resolve_table(entity_type.table, config.optimizer)
-    if not config.negatives.HasField("num_uniform"):
-        config.negatives.num_uniform = 0 if config.negatives.all_entities else 500
+    _default(
+        config.negatives, "num_uniform", 0 if config.negatives.all_entities else 500
+    )
     _fill(config)
     _resolve_scores(config.model, config.loss)
 

@@ -65,11 +65,11 @@ class CosineCompare:
 
     def elementwise(self, queries: Tensor, candidates: Tensor) -> Tensor:
         """See `Compare`."""
-        return (_normalize(queries) * _normalize(candidates)).sum(-1)
+        return (normalize(queries) * normalize(candidates)).sum(-1)
 
     def pairwise(self, queries: Tensor, candidates: Tensor) -> Tensor:
         """See `Compare`."""
-        return _normalize(queries) @ _normalize(candidates).transpose(-1, -2)
+        return normalize(queries) @ normalize(candidates).transpose(-1, -2)
 
 
 class NegativeSquaredL2Compare:
@@ -123,7 +123,8 @@ def make_comparator(comparator: Comparator) -> Compare:
             return NegativeL1Compare()
 
 
-def _normalize(vectors: Tensor) -> Tensor:
+def normalize(vectors: Tensor) -> Tensor:
+    """Returns vectors of norm 1; [..., D], shorter where the norm is below `MIN_NORM`."""
     return functional.normalize(vectors, dim=-1, eps=MIN_NORM)
 
 

@@ -15,11 +15,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from twhin.config.settings import Comparator, Loss, Precision
 from twhin.model import regularizers
-from twhin.model.comparators import MIN_NORM
+from twhin.model.comparators import MIN_NORM, normalize
 from twhin.model.edge_group import EdgeGroup, GroupSide
 from twhin.model.edge_loss import EdgeLoss
 from twhin.model.fused_side import (
@@ -120,9 +119,7 @@ class _Step:
         # Candidates are compared as they are, or as vectors of norm 1.
         compared = rows
         if self._is_cosine:
-            compared = {
-                n: functional.normalize(t, eps=MIN_NORM) for n, t in rows.items()
-            }
+            compared = {name: normalize(table) for name, table in rows.items()}
         known_gradients: list[tuple[Tensor, Tensor]] = []
         for group in self._groups:
             with torch.enable_grad():
@@ -182,7 +179,7 @@ class _Step:
         query = self._model.query(side, known, rel)
         if not self._is_cosine:
             return query
-        return Query(vectors=functional.normalize(query.vectors, dim=-1, eps=MIN_NORM))
+        return Query(vectors=normalize(query.vectors))
 
     def _flow_back(
         self,

@@ -15,7 +15,7 @@ from twhin.graph.schema import EntityTypeSchema, GraphSchema
 from twhin.testing.table_settings import make_optimizer, make_table
 from twhin.training import entity_tables
 from twhin.training.entity_tables import EntityTables
-from twhin.training.parallel_table_kernel import is_parallel
+from twhin.training.parallel_table_kernel import ParallelTableKernel, is_parallel
 
 _NUM_ROWS, _DIM = 50, 8
 
@@ -32,20 +32,24 @@ def one_rank(tmp_path: Path) -> Iterator[None]:
     torch.set_num_threads(num_threads)
 
 
-def _train(num_threads: int) -> list[Tensor]:
-    """Returns all that was looked up in some steps, then rows and state."""
-    torch.set_num_threads(num_threads)
+def _make() -> EntityTables:
     schema = GraphSchema(
         entity_types=(EntityTypeSchema(name="a", num_entities=_NUM_ROWS),),
         relations=(),
     )
-    tables = EntityTables(
+    return EntityTables(
         schema=schema,
         tables={"a": make_table()},
         embedding_dim=_DIM,
         optimizer=make_optimizer(),
         device=torch.device("cpu"),
     )
+
+
+def _train(num_threads: int) -> list[Tensor]:
+    """Returns all that was looked up in some steps, then rows and state."""
+    torch.set_num_threads(num_threads)
+    tables = _make()
     tables.initialize(init_scale=0.1, seed=0)
     generator = torch.Generator().manual_seed(0)
     seen = []
@@ -74,20 +78,17 @@ def test_threads_do_what_the_kernel_of_fbgemm_does(
     assert not torch.equal(parallel[2], parallel[0][:1].expand(80, _DIM))
 
 
-def test_errors_of_threads_are_raised() -> None:
-    schema = GraphSchema(
-        entity_types=(EntityTypeSchema(name="a", num_entities=_NUM_ROWS),),
-        relations=(),
-    )
-    tables = EntityTables(
-        schema=schema,
-        tables={"a": make_table()},
-        embedding_dim=_DIM,
-        optimizer=make_optimizer(),
-        device=torch.device("cpu"),
-    )
+def test_row_out_of_range_is_an_error() -> None:
     with pytest.raises(IndexError):
-        tables.lookup({"a": torch.tensor([_NUM_ROWS])})
+        _make().lookup({"a": torch.tensor([_NUM_ROWS])})
+
+
+def test_errors_of_threads_are_raised() -> None:
+    (kernel,) = _make()._kernels["a"]
+    assert isinstance(kernel, ParallelTableKernel)
+
+    with pytest.raises(RuntimeError):
+        kernel.update(torch.tensor([0, 1]), torch.zeros(2, _DIM, dtype=torch.int64))
 
 
 @pytest.mark.parametrize(
