@@ -3,24 +3,22 @@
 """Trains on parts of the lastfm graph, for what compares such runs."""
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tools.bench.measured_process import run_measured
+from tools.bench import training_process
 from twhin.checkpoint.folders import CheckpointChoice, find_checkpoint
+from twhin.evaluation.history import read_history
 
 _CONFIG = Path(__file__).parents[2] / "twhin/configs/lastfm.yaml"
 _VALID_FRACTION = 0.1
 _METRIC = "retrieval/recall@20"
-# build: needs //twhin/bin:train
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,20 +138,9 @@ def train(
         "evaluation.interval_epochs=1",
         *overrides,
     ]
-    measured = run_measured(
-        [
-            sys.executable,
-            "-m",
-            "twhin.bin.train",
-            f"--config={_CONFIG}",
-            f"--output_dir={output}",
-            *(f"--override={one}" for one in given),
-        ]
-    )
-    lines = (output / "history.jsonl").read_text().splitlines()
-    history: list[dict[str, Any]] = [json.loads(line) for line in lines]
+    measured = training_process.train(_CONFIG, output, given)
     name = f"valid/{_METRIC}"
-    valid = [round(entry[name], 4) for entry in history if name in entry]
+    valid = [round(entry[name], 4) for entry in read_history(output) if name in entry]
     metrics = json.loads((output / "metrics.json").read_text())
     return Run(
         folder=output,

@@ -29,13 +29,13 @@ from absl import app, flags
 if not __package__:  # Run as a file: the root is not on the path yet.
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tools.bench import biggraph_links
+from tools.bench import biggraph_links, training_process
 from tools.bench.biggraph_links import Links
-from tools.bench.measured_process import run_measured
 from twhin.config.resolved_config import ResolvedConfig, load_config
 from twhin.config.settings import Operator
 from twhin.evaluation.dense_tables import DenseTables
 from twhin.evaluation.evaluator import Evaluator
+from twhin.evaluation.history import read_history
 from twhin.graph.open_graph import PREPARED_FOLDER, open_prepared
 from twhin.graph.prepared_graph import PreparedGraph
 from twhin.model.relation_model import RelationModel
@@ -50,46 +50,26 @@ _PBG_DIR = flags.DEFINE_string(
 _PBG_EPOCHS = flags.DEFINE_integer("pbg_epochs", 20, "Epochs of the peer.")
 
 _METRIC = "valid/link_prediction/filtered/mrr"
-# Not imported: its flags are not ours.
-# build: needs //twhin/bin:train
-_TRAIN = "twhin.bin.train"
-_ROOT = Path(__file__).resolve().parents[2]
 
 
 def train(output: Path, overrides: list[str]) -> float:
     """Trains ours; returns the seconds of the process."""
     shutil.rmtree(output, ignore_errors=True)
-    chosen = [f"--override={each}" for each in (*_OVERRIDE.value, *overrides)]
-    return run_measured(
-        [
-            sys.executable,
-            "-m",
-            _TRAIN,
-            f"--config={_CONFIG.value}",
-            f"--data_root={_DATA_ROOT.value}",
-            f"--output_dir={output}",
-            *chosen,
-        ],
-        {"PYTHONPATH": os.pathsep.join([str(_ROOT), *sys.path])},
+    data = f"data.root={Path(_DATA_ROOT.value).absolute()}"
+    return training_process.train(
+        Path(_CONFIG.value), output, [data, *_OVERRIDE.value, *overrides]
     ).wall_secs
 
 
 def curve(output: Path) -> list[float]:
     """Returns the metric after each epoch."""
-    lines = (output / "history.jsonl").read_text().splitlines()
-    return [entry[_METRIC] for entry in map(json.loads, lines) if _METRIC in entry]
+    return [entry[_METRIC] for entry in read_history(output) if _METRIC in entry]
 
 
 def train_biggraph(links: Links, folder: Path) -> float:
     """Trains the peer; returns the seconds of the process."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    described = folder / "links.json"
-    described.write_text(json.dumps(dataclasses.asdict(links)))
-    path = os.pathsep.join([_PBG_DIR.value or "", str(_ROOT), *sys.path])
-    return run_measured(
-        [sys.executable, str(biggraph_links.__file__), str(described), str(folder)],
-        {"PYTHONPATH": path, "PYTHONWARNINGS": "ignore"},
+    return training_process.train_biggraph(
+        biggraph_links.__file__, links, folder, _PBG_DIR.value
     ).wall_secs
 
 

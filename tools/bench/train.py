@@ -33,9 +33,9 @@ from absl import app, flags
 if not __package__:  # Run as a file: the root is not on the path yet.
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tools.bench import biggraph, matrix_products
-from tools.bench.measured_process import run_measured
+from tools.bench import biggraph, matrix_products, training_process
 from tools.bench.training_workload import Workload
+from twhin.evaluation.history import read_history
 
 _WORK = flags.DEFINE_string("work", None, "A folder for all files.", required=True)
 _PBG_DIR = flags.DEFINE_string(
@@ -50,30 +50,13 @@ _DIM = flags.DEFINE_integer("dim", 128, "Embedding dimension.")
 _NUM_NEGATIVES = flags.DEFINE_integer("num_negatives", 100, "For each side.")
 _OVERRIDE = flags.DEFINE_multi_string("override", [], "As //twhin:train has it.")
 
-# Not imported: its flags are not ours.
-# build: needs //twhin/bin:train
-_TRAIN = "twhin.bin.train"
-_ROOT = Path(__file__).resolve().parents[2]
-
 
 def measure_ours(config: Path, output: Path) -> dict[str, float]:
     """Trains one epoch; returns its speed, waiting and memory."""
     shutil.rmtree(output, ignore_errors=True)
-    overrides = [f"--override={override}" for override in _OVERRIDE.value]
-    measured = run_measured(
-        [
-            sys.executable,
-            "-m",
-            _TRAIN,
-            f"--config={config}",
-            f"--output_dir={output}",
-            *overrides,
-        ],
-        {"PYTHONPATH": os.pathsep.join([str(_ROOT), *sys.path])},
-    )
-    lines = (output / "history.jsonl").read_text().splitlines()
+    measured = training_process.train(config, output, _OVERRIDE.value)
     # The first interval has the warm-up in it.
-    entries = [e for e in map(json.loads, lines) if "edges_per_sec" in e][1:]
+    entries = [e for e in read_history(output) if "edges_per_sec" in e][1:]
     return {
         "edges_per_sec": statistics.median(e["edges_per_sec"] for e in entries),
         "wait_share": statistics.mean(e["wait_share"] for e in entries),
@@ -85,14 +68,8 @@ def measure_ours(config: Path, output: Path) -> dict[str, float]:
 
 def measure_biggraph(workload: Workload, folder: Path) -> dict[str, float]:
     """Trains the same workload with PyTorch-BigGraph."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    described = folder / "workload.json"
-    described.write_text(json.dumps(dataclasses.asdict(workload)))
-    path = os.pathsep.join([_PBG_DIR.value or "", str(_ROOT), *sys.path])
-    measured = run_measured(
-        [sys.executable, str(biggraph.__file__), str(described), str(folder / "run")],
-        {"PYTHONPATH": path, "PYTHONWARNINGS": "ignore"},
+    measured = training_process.train_biggraph(
+        biggraph.__file__, workload, folder, _PBG_DIR.value
     )
     result: dict[str, float] = json.loads(measured.output.splitlines()[-1])
     return result | {"peak_resident_bytes": measured.peak_resident_bytes}
