@@ -29,6 +29,7 @@ from tools.bench import matrix_products
 from tools.bench.training_workload import Workload
 from twhin import allocator
 from twhin.config.settings import Comparator, Loss, LossKind, Operator, Precision
+from twhin.cpu import threads
 from twhin.graph.edge_batch import EdgeBatch
 from twhin.graph.schema import EntityTypeSchema, GraphSchema, RelationSchema
 from twhin.model.fused_edge_loss import fused_edge_loss
@@ -119,14 +120,15 @@ class Step:
     def run(self) -> None:
         """Takes all steps of a repetition."""
         for batch in self.batches:
-            rows = self.tables.lookup(batch.rows)
-            loss = fused_edge_loss(
-                rows, batch.groups, self.model, self._loss, _PRECISION.value
-            )
-            torch.autograd.backward(loss.total)
-            self.tables.step()
-            self._optimizer.step()
-            self._optimizer.zero_grad()
+            with threads.taken_over():
+                rows = self.tables.lookup(batch.rows)
+                loss = fused_edge_loss(
+                    rows, batch.groups, self.model, self._loss, _PRECISION.value
+                )
+                torch.autograd.backward(loss.total)
+                self.tables.step()
+                self._optimizer.step()
+                self._optimizer.zero_grad()
 
 
 def _read(workload: Workload) -> list[EdgeBatch]:
@@ -190,7 +192,7 @@ def main(_: list[str]) -> None:
             with profile(activities=[ProfilerActivity.CPU]) as costs:
                 step.run()
             table = costs.key_averages().table(
-                sort_by="self_cpu_time_total", row_limit=10, max_name_column_width=40
+                sort_by="self_cpu_time_total", row_limit=16, max_name_column_width=40
             )
             print(table)
         _measure(step)

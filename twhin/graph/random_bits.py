@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 _GAMMA = 0x9E3779B97F4A7C15
+_FIRST, _SECOND = 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
 _MASK = 2**64 - 1
 
 
@@ -21,8 +22,12 @@ def stream_key(*numbers: int) -> int:
     """Returns a 64-bit key for a tuple of integers; the order matters."""
     key = 0
     for number in numbers:
-        seed = np.array([(key ^ (number & _MASK)) & _MASK], dtype=np.uint64)
-        key = int(random_bits(0, seed)[0])
+        # `random_bits` of one number, without the cost of an array.
+        key ^= number & _MASK
+        key = (key * _GAMMA + _GAMMA) & _MASK
+        key = ((key ^ (key >> 30)) * _FIRST) & _MASK
+        key = ((key ^ (key >> 27)) * _SECOND) & _MASK
+        key ^= key >> 31
     return key
 
 
@@ -39,9 +44,9 @@ def random_bits(key: int, counters: NDArray[np.uint64]) -> NDArray[np.uint64]:
     bits = counters * np.uint64(_GAMMA)
     bits += np.uint64((key + _GAMMA) & _MASK)
     bits ^= bits >> np.uint64(30)
-    bits *= np.uint64(0xBF58476D1CE4E5B9)
+    bits *= np.uint64(_FIRST)
     bits ^= bits >> np.uint64(27)
-    bits *= np.uint64(0x94D049BB133111EB)
+    bits *= np.uint64(_SECOND)
     bits ^= bits >> np.uint64(31)
     return bits
 

@@ -13,10 +13,13 @@ Letters in shapes:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+
+from twhin.model.side import Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,6 +112,14 @@ class EdgeGroup:
     def __len__(self) -> int:
         """Returns B."""
         return int(self.rel.shape[0])
+
+    @property
+    def sides(self) -> Mapping[Side, tuple[str, GroupSide]]:
+        """The entity type of each side, and what it has."""
+        return {
+            Side.LHS: (self.lhs_type, self.lhs),
+            Side.RHS: (self.rhs_type, self.rhs),
+        }
 
     @property
     def num_chunks(self) -> int:

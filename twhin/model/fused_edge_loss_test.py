@@ -2,6 +2,8 @@
 
 """Compares the fused loss with the plain composition: value and gradients."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -109,6 +111,19 @@ def test_fused_equals_plain_with_the_bias_of_a_transposed_translation(
     step = RandomStep(num_edges=10, chunk_size=4, num_negatives=5, in_batch=True)
 
     _check_equal(step, _model(Comparator.DOT, reciprocal=False), _settings(kind))
+
+
+@pytest.mark.parametrize(("lhs", "rhs"), [(0.0, 1.0), (1.0, 0.0)])
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_side_without_weight_is_left_out(
+    lhs: float, rhs: float, shared: bool
+) -> None:
+    step = RandomStep(
+        num_edges=9, chunk_size=4, num_negatives=5, in_batch=False, shared=shared
+    )
+    settings = replace(_settings(LossKind.SOFTMAX), lhs_weight=lhs, rhs_weight=rhs)
+
+    _check_equal(step, _model(Comparator.COSINE, reciprocal=True), settings)
 
 
 def test_gradients_are_those_of_finite_differences() -> None:

@@ -10,13 +10,13 @@ Letters in shapes: P chunks, C edges of a chunk, N negatives of a chunk, D
 embedding dimension.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from twhin.config.settings import Comparator, Loss
 from twhin.model.fused_losses import FUSED_LOSSES
+from twhin.model.products import Products
+from twhin.model.side_part import Candidates, SidePart
 
 # Cosine is a dot product of rows that the caller has normalised.
 FUSED_COMPARATORS = (
@@ -26,50 +26,6 @@ FUSED_COMPARATORS = (
     Comparator.NEGATIVE_SQUARED_L2,
 )
 _MIN_SQUARED_DISTANCE = 1e-12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidates:
-    """Negatives of all chunks of a part, with what is added to their scores.
-
-    Attributes:
-      vectors: [P, N, D] float32.
-      masked: [M] int64, flat positions in [P, C, N] of scores that do not count.
-      log_q: [P, 1, N] float32, subtracted from the scores; None for 0.
-      gradient: [P, N, D], where the gradient is written or added.
-      accumulate: Whether the gradient is added to what is there.
-    """
-
-    vectors: Tensor
-    masked: Tensor
-    log_q: Tensor | None
-    gradient: Tensor
-    accumulate: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SidePart:
-    """Queries and positives of P chunks of equal size.
-
-    Attributes:
-      queries: [P, C, D] float32.
-      positives: [P, C, D] float32.
-      bias: [P, C] float32, added to all scores of a query; None for 0.
-      log_q: [P, C] float32, subtracted from the positives' scores; None for 0.
-      weight: [P, C] float32, the factor of each edge's loss.
-      query_gradient: [P, C, D], where the queries' gradient is written.
-      positive_gradient: [P, C, D], where the positives' gradient is written.
-      bias_gradient: [P, C], where the bias' gradient is written; None without.
-    """
-
-    queries: Tensor
-    positives: Tensor
-    bias: Tensor | None
-    log_q: Tensor | None
-    weight: Tensor
-    query_gradient: Tensor
-    positive_gradient: Tensor
-    bias_gradient: Tensor | None
 
 
 def compute_side(
@@ -114,10 +70,7 @@ class _Scorer:
         self._part = part
         self._comparator = comparator
         self._scale = scale
-        self._dtype = matmul_dtype
-        self._is_exact = matmul_dtype is part.queries.dtype
-        self._queries = part.queries.to(matmul_dtype)
-        self._candidates: list[Tensor] = []
+        self._products = Products(part, matmul_dtype)
         self._distances: list[Tensor] = []
         self._is_distance = comparator not in (Comparator.DOT, Comparator.COSINE)
         self._difference = torch.empty(0)
@@ -147,12 +100,9 @@ class _Scorer:
 
     def scores(self, kind: Candidates) -> Tensor:
         """Returns [P, C, N], with bias and log q, scaled."""
-        vectors = kind.vectors
-        self._candidates.append(vectors.to(self._dtype))
-        scores = torch.bmm(self._queries, self._candidates[-1].transpose(1, 2))
-        scores = scores.to(self._part.queries.dtype)
+        scores = self._products.scores(kind)
         if self._is_distance:
-            norms = vectors.square().sum(-1).unsqueeze(1)
+            norms = kind.vectors.square().sum(-1).unsqueeze(1)
             scores.mul_(2.0).sub_(self._query_norms).sub_(norms).clamp_max_(0.0)
             if self._comparator is Comparator.NEGATIVE_L2:
                 scores.neg_().clamp_min_(_MIN_SQUARED_DISTANCE).sqrt_()
@@ -193,39 +143,23 @@ class _Scorer:
                 block.div_(self._distances[place])
             elif self._is_distance:
                 block.mul_(2.0)
-            self._write_candidates(kind, block, self._candidates[place])
+            self._products.flow_back(kind, block)
+            if self._is_distance:
+                self._flow_through_squares(kind, block)
 
-    def _write_candidates(
-        self, kind: Candidates, block: Tensor, vectors: Tensor
-    ) -> None:
-        """Adds what flows through one kind of negatives.
+    def _flow_through_squares(self, kind: Candidates, block: Tensor) -> None:
+        """Adds what flows through |q|^2 and |n|^2 of -|q - n|^2 = 2 q n - ...
 
         Args:
-          kind: The negatives.
+          kind: The negatives n.
           block: [P, C, N], d loss / d products.
-          vectors: [P, N, D], the negatives in the type of the products.
         """
-        part, low = self._part, block.to(self._dtype)
-        flipped = low.transpose(1, 2)
-        if self._is_exact:
-            part.query_gradient.baddbmm_(low, vectors)
-        else:
-            part.query_gradient.add_(torch.bmm(low, vectors))
-        if not self._is_exact:
-            gradient = torch.bmm(flipped, self._queries)
-            kind.gradient.add_(gradient) if kind.accumulate else kind.gradient.copy_(
-                gradient
-            )
-        elif kind.accumulate:
-            kind.gradient.baddbmm_(flipped, self._queries)
-        else:
-            torch.bmm(flipped, self._queries, out=kind.gradient)
-        if self._is_distance:
-            part.query_gradient.addcmul_(
-                block.sum(-1, keepdim=True), part.queries, value=-1.0
-            )
-            columns = block.sum(1).unsqueeze(-1)
-            kind.gradient.addcmul_(columns, kind.vectors, value=-1.0)
+        part = self._part
+        part.query_gradient.addcmul_(
+            block.sum(-1, keepdim=True), part.queries, value=-1.0
+        )
+        columns = block.sum(1).unsqueeze(-1)
+        kind.gradient.addcmul_(columns, kind.vectors, value=-1.0)
 
     def _scaled(self, scores: Tensor) -> Tensor:
         return scores if self._scale == 1.0 else scores.mul_(self._scale)

@@ -89,6 +89,11 @@ class EntityTables:
         self._model = self._shard(self._make_collection(optimizer))
         self._kernels = self._wrap_kernels(optimizer)
 
+    @property
+    def has_dense_kernels(self) -> bool:
+        """Whether a step updates a whole table, by operations of torch."""
+        return any(isinstance(k, DenseTableKernel) for k in self._all_kernels())
+
     def initialize(self, *, init_scale: float, seed: int) -> None:
         """Draws every row from N(0, init_scale^2), equally for any world size."""
         for name in self._names:

@@ -90,6 +90,8 @@ def find_in_batch(
     """
     # First whose own entity is a candidate: few. Then who shares their query.
     maker, column = find_self(makers, candidates)
+    if not len(maker):
+        return maker, column
     pair, edge = row_join.join(makers.queries()[maker], edges.queries())
     return _distinct(edge, column[pair])
 

@@ -5,8 +5,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-# A table of 256 KiB stays in the cache of a core.
-_FILTER_BITS = 18
+# Tables of 1 KiB to 256 KiB stay in the cache of a core.
+_MIN_FILTER_BITS, _MAX_FILTER_BITS = 10, 18
+# So many slots for a key, as a power of two, that few of them meet by chance.
+_SPARE_BITS = 4
 _MULTIPLIER = 0x9E3779B97F4A7C15  # 2**64 / golden ratio: spreads consecutive keys.
 
 
@@ -25,11 +27,15 @@ def join(
     Returns:
       (i, j), both [K] int64: all pairs with left[i] == right[j], in order of i.
     """
-    left_slots, right_slots = _slots(left), _slots(right)
-    is_in_left = np.zeros(1 << _FILTER_BITS, dtype=np.bool_)
-    is_in_right = np.zeros(1 << _FILTER_BITS, dtype=np.bool_)
+    bits = max(len(left), len(right)).bit_length() + _SPARE_BITS
+    bits = min(max(bits, _MIN_FILTER_BITS), _MAX_FILTER_BITS)
+    left_slots, right_slots = _slots(left, bits), _slots(right, bits)
+    is_in_left = np.zeros(1 << bits, dtype=np.bool_)
+    is_in_right = np.zeros(1 << bits, dtype=np.bool_)
     is_in_right[right_slots] = True
     chosen_left = np.flatnonzero(is_in_right[left_slots])
+    if not len(chosen_left):
+        return chosen_left, chosen_left
     is_in_left[left_slots[chosen_left]] = True
     chosen_right = np.flatnonzero(is_in_left[right_slots])
 
@@ -61,7 +67,7 @@ def expand(
     return ranges, members
 
 
-def _slots(keys: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Returns the hash of each key, in [0, 2 ** _FILTER_BITS)."""
-    bits = keys.view(np.uint64) * np.uint64(_MULTIPLIER)
-    return (bits >> np.uint64(64 - _FILTER_BITS)).view(np.int64)
+def _slots(keys: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
+    """Returns the hash of each key, in [0, 2 ** bits)."""
+    spread = keys.view(np.uint64) * np.uint64(_MULTIPLIER)
+    return (spread >> np.uint64(64 - bits)).view(np.int64)

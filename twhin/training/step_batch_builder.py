@@ -2,7 +2,7 @@
 
 """Turns a batch of edges into the rows, chunks and negatives of a step."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from twhin.config.settings import Negatives
 from twhin.graph.edge_batch import EdgeBatch
 from twhin.graph.schema import GraphSchema
-from twhin.model.edge_group import EdgeGroup, GroupSide
+from twhin.model.edge_group import EdgeGroup, GroupSide, Segment
 from twhin.model.side import Side
 from twhin.training import chunk_negatives, known_masks, masked_pairs
 from twhin.training.edge_exchange import EdgeExchange, PairEdges
@@ -47,6 +47,7 @@ class StepBatchBuilder:
         shared_group: dist.ProcessGroup | None = None,
         degrees: Mapping[str, NDArray[np.int64]] | None = None,
         known_edges: KnownEdges | None = None,
+        ranked_sides: Collection[Side] = tuple(Side),
     ) -> None:
         """Prepares the groups.
 
@@ -63,12 +64,14 @@ class StepBatchBuilder:
             thread that builds; needed by `share_across_ranks` with several ranks.
           degrees: As `NegativeSampler` needs it.
           known_edges: All training edges; needed to mask them.
+          ranked_sides: The others need no negatives.
 
         Raises:
           ValueError: The settings need degrees, known edges or a group that are not
             given.
         """
         self._settings = settings
+        self._ranked_sides = ranked_sides
         self._num_relations = len(schema.relations)
         self._first_chunk = rank * -(-batch_size // settings.chunk_size)
         self._loss_weights = np.array(loss_weights, dtype=np.float32)
@@ -188,6 +191,17 @@ class StepBatchBuilder:
         entity_type = self._pairs[edges.pair][side is Side.RHS]
         seen = self._side_edges(side, edges)
         segment = rows.append(entity_type, seen.sought)
+        if side not in self._ranked_sides:
+            return GroupSide(
+                segment=segment,
+                negatives=Segment(start=0, stop=0),
+                num_negatives=0,
+                shared_negatives=False,
+                masked_negatives=torch.empty(2, 0, dtype=torch.int64),
+                masked_in_batch=None,
+                log_q=None,
+                negative_log_q=None,
+            )
         if self._settings.all_entities:
             return GroupSide(
                 segment=segment,

@@ -418,3 +418,13 @@ def test_edges_are_cut_into_chunks_of_about_the_size_asked_for(
 
     assert (group.chunk_size, group.num_chunks) == (chunk_size, num_chunks)
     assert len(group.rhs.negatives) == 2 * num_chunks
+
+
+def test_a_side_that_is_not_ranked_has_no_negatives() -> None:
+    settings = {"num_uniform": 5, "in_batch": True}
+    batch = _builder(settings, ranked_sides=(Side.RHS,)).build(_batch([(1, 0, 2)]), 0)
+
+    (group,) = batch.groups
+    assert (group.lhs.num_negatives, group.lhs.masked_in_batch) == (0, None)
+    assert (group.rhs.num_negatives, len(group.rhs.negatives)) == (5, 5)
+    assert sum(map(len, batch.rows.values())) == 2 + 5

@@ -28,6 +28,7 @@ from twhin.graph.configured_schema import relation_settings
 from twhin.graph.edge_files import read_edges
 from twhin.graph.edge_reader import EdgeReader
 from twhin.graph.prepared_graph import PreparedGraph
+from twhin.model import known_flow
 from twhin.model.relation_model import RelationModel
 from twhin.training import resume
 from twhin.training.entity_tables import EntityTables
@@ -329,6 +330,7 @@ class TrainingRun:
             else None,
             degrees=degrees,
             known_edges=known_edges,
+            ranked_sides=known_flow.ranked_sides(self._settings.loss),
         )
 
     def _make_writer(self) -> CheckpointWriter:

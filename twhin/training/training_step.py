@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from twhin.config.settings import Precision, Projection, TrainConfig
+from twhin.cpu import threads
 from twhin.errors import TrainingError
 from twhin.graph import random_bits
 from twhin.model.edge_loss import EdgeLoss, edge_loss
@@ -72,6 +73,10 @@ class TrainingStep:
         self._relation_optimizer = relation_optimizer
         self._job = job
         self._is_fused = is_fused(settings.model.comparator)
+        # Where nothing but pieces of `threads` is large.
+        self._is_in_pieces = (
+            self._is_fused and job.device.type == "cpu" and not tables.has_dense_kernels
+        )
         self._prior = prior
         self._is_projected = settings.model.projection is not Projection.NONE
         self._needs_touched = self._is_projected or prior is not None
@@ -99,13 +104,14 @@ class TrainingStep:
             self._tables.take_touched_rows()
         # fbgemm takes the rate of an update at its lookup.
         self._tables.set_learning_rate_factor(factor)
-        rows = self._tables.lookup(batch.rows)
-        loss = self._loss(self._drop_out(rows, step), batch)
-        totals = self._sum(loss, batch, should_stop, step)
-        torch.autograd.backward(loss.total)
-        self._tables.step()
-        self._relation_optimizer.step(factor)
-        self._move_touched(factor)
+        with threads.taken_over() if self._is_in_pieces else contextlib.nullcontext():
+            rows = self._tables.lookup(batch.rows)
+            loss = self._loss(self._drop_out(rows, step), batch)
+            totals = self._sum(loss, batch, should_stop, step)
+            torch.autograd.backward(loss.total)
+            self._tables.step()
+            self._relation_optimizer.step(factor)
+            self._move_touched(factor)
         return totals
 
     def _move_touched(self, factor: float) -> None:

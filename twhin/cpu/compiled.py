@@ -1,0 +1,39 @@
+# Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
+
+"""Loops over rows, compiled for this processor.
+
+A chain of array operations reads its inputs from memory once for each of them; a
+loop over rows keeps a row in the cache until it is done. numba compiles such loops
+when a process first calls them, without a compiler on the machine.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import numba
+
+_Loop = TypeVar("_Loop", bound=Callable[..., Any])
+# Sums may be reordered; infinities and what is not a number keep their meaning.
+_FLAGS = frozenset({"reassoc", "contract", "arcp", "nsz"})
+
+
+def compiled(loop: _Loop, *, no_nan: bool = False) -> _Loop:
+    """Compiles a loop, which then runs beside other threads.
+
+    Args:
+      loop: A function of arrays and numbers.
+      no_nan: Whether it need not care for what is not a number, and be faster.
+
+    What was compiled is kept beside the source, or else in the user's cache; where
+    neither can be written, each process compiles for itself.
+    """
+    flags = {*_FLAGS, "nnan"} if no_nan else set(_FLAGS)
+    compile_ = functools.partial(
+        numba.njit, nogil=True, error_model="numpy", fastmath=flags
+    )
+    try:
+        wrapped: _Loop = compile_(cache=True)(loop)
+    except RuntimeError:
+        wrapped = compile_()(loop)
+    return wrapped

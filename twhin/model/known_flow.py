@@ -1,0 +1,105 @@
+# Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
+
+"""The way from known entities to queries, and of gradients back.
+
+Operators are torch's to differentiate; what ranks their queries gives gradients of
+its own.
+
+Letters in shapes: B edges, D embedding dimension.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from twhin.config.settings import Loss
+from twhin.model import regularizers
+from twhin.model.operators import Query
+from twhin.model.relation_model import RelationModel
+from twhin.model.side import Side
+
+# A tensor, and the gradient of the loss by it.
+Flow: TypeAlias = tuple[Tensor, Tensor]
+# (side, query, weight [B] of each edge's loss) -> the loss of ranking that side's
+# entities, and what flows back to the query. Writes the gradients of the side's rows.
+Rank: TypeAlias = Callable[[Side, Query, Tensor], tuple[Tensor, Sequence[Flow]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What some edges add to the loss of a step, and to its gradients.
+
+    Attributes:
+      losses: The loss of ranking the lhs, and that of ranking the rhs.
+      penalty: The penalty.
+      known: The gradients of the lhs and of the rhs as known entities, [B, D]
+        each; None for 0.
+      parameters: The gradients of the relation model's parameters; None for 0.
+    """
+
+    losses: tuple[Tensor, Tensor]
+    penalty: Tensor
+    known: tuple[Tensor | None, ...]
+    parameters: tuple[Tensor | None, ...]
+
+
+def ranked_sides(settings: Loss) -> Mapping[Side, float]:
+    """Returns the sides that count in the loss, with their weights."""
+    weights = {Side.LHS: settings.lhs_weight, Side.RHS: settings.rhs_weight}
+    return {side: weight for side, weight in weights.items() if weight}
+
+
+@torch.no_grad()  # A thread has a mode of its own.
+def compute(
+    entities: tuple[Tensor, Tensor],
+    rel: Tensor,
+    weight: Tensor,
+    model: RelationModel,
+    settings: Loss,
+    rank: Rank,
+    skip: Callable[[Side], None],
+) -> Found:
+    """Ranks the sides of edges that have a weight.
+
+    Args:
+      entities: The embeddings of the lhs and of the rhs, [B, D] each.
+      rel: [B] int64, relation indices.
+      weight: [B] float32, the weights of the edges.
+      model: The relations.
+      settings: The objective.
+      rank: Ranks one side.
+      skip: Zeroes the gradients of a side's rows.
+    """
+    with torch.enable_grad():
+        lhs, rhs = (each.detach().requires_grad_() for each in entities)
+        queries = {
+            Side.LHS: model.query(Side.LHS, rhs, rel),
+            Side.RHS: model.query(Side.RHS, lhs, rel),
+        }
+        penalty = regularizers.penalty(model, lhs, rhs, rel, weight, settings)
+    losses, flows = [], [(penalty, torch.ones_like(penalty))]
+    factors = ranked_sides(settings)
+    for side in Side:
+        if side not in factors:
+            skip(side)
+            losses.append(torch.zeros_like(penalty))
+            continue
+        loss, more = rank(side, queries[side], weight * factors[side])
+        losses.append(loss)
+        flows += more
+    flows = [flow for flow in flows if flow[0].requires_grad]
+    found = torch.autograd.grad(
+        [tensor for tensor, _ in flows],
+        [lhs, rhs, *model.parameters()],
+        [gradient for _, gradient in flows],
+        allow_unused=True,
+    )
+    return Found(
+        losses=(losses[0], losses[1]),
+        penalty=penalty.detach(),
+        known=found[:2],
+        parameters=found[2:],
+    )

@@ -1,0 +1,91 @@
+# Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
+
+"""Row-wise Adagrad on the rows of a table, in memory."""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twhin.cpu import threads
+from twhin.cpu.compiled import compiled
+
+
+def update_rows(
+    table: NDArray[np.float32],
+    state: NDArray[np.float32],
+    rows: NDArray[np.int64],
+    gradient: NDArray[np.float32],
+    *,
+    learning_rate: float,
+    eps: float,
+) -> None:
+    """Updates rows in place, each by the sum g of its gradients.
+
+        s <- s + mean(g^2)
+        x <- x - learning_rate g / (sqrt(s) + eps)
+
+    The result has the same bits for any number of threads.
+
+    Reference: Duchi et al., "Adaptive Subgradient Methods for Online Learning and
+    Stochastic Optimization", JMLR 2011, with one s for a row.
+
+    Args:
+      table: [n, D].
+      state: [n], s of each row.
+      rows: [k], rows of the table; duplicates allowed.
+      gradient: [k, D].
+      learning_rate: The step size.
+      eps: Avoids a division by zero.
+    """
+    # A row's gradients side by side, in their order: row, then position.
+    shift = max(1, len(rows).bit_length())
+    order = np.sort((rows << shift) | np.arange(len(rows)))
+    rate, offset = np.float32(learning_rate), np.float32(eps)
+
+    def update(start: int, stop: int) -> None:
+        _update(table, state, gradient, order, shift, rate, offset, start, stop)
+
+    threads.share(update, len(rows), width=table.shape[1])
+
+
+@compiled
+def _update(
+    table: NDArray[np.float32],
+    state: NDArray[np.float32],
+    gradient: NDArray[np.float32],
+    order: NDArray[np.int64],
+    shift: int,
+    learning_rate: np.float32,
+    eps: np.float32,
+    start: int,
+    stop: int,
+) -> None:
+    """Updates the rows whose first gradient is in [start, stop) of `order`."""
+    dim = table.shape[1]
+    position = (1 << shift) - 1
+    total = np.empty(dim, np.float32)
+    here = start
+    while here < stop:
+        row = order[here] >> shift
+        if here and order[here - 1] >> shift == row:
+            # It belongs to those before `start`.
+            here += 1
+            continue
+        first = gradient[order[here] & position]
+        for d in range(dim):
+            total[d] = first[d]
+        here += 1
+        while here < len(order) and order[here] >> shift == row:
+            another = gradient[order[here] & position]
+            for d in range(dim):
+                total[d] += another[d]
+            here += 1
+        squares = np.float32(0.0)
+        for d in range(dim):
+            squares += total[d] * total[d]
+        state[row] += squares / np.float32(dim)
+        factor = learning_rate / (np.float32(math.sqrt(state[row])) + eps)
+        vector = table[row]
+        for d in range(dim):
+            vector[d] -= factor * total[d]
