@@ -4,10 +4,10 @@
 
     python -m tools.bench.kill_rank --work=/tmp/kills --times=20
 
-Each time a run of the small generated graph that tests use is started, a rank is
-killed (SIGKILL) at a random moment between its start and the end of an
-undisturbed run, and nothing else is done. Prints one JSON object for each time, and
-one for all: `ended` counts the jobs that ended with code 0 by themselves,
+Each time a run of the small generated graph that tests use is started, and a rank is
+killed (SIGKILL) at a random moment: each fifth time before the first checkpoint, and
+else behind one of a random step. Nothing else is done. Prints one JSON object for each
+time, and one for all: `ended` counts the jobs that ended with code 0 by themselves,
 `equal` those with the very tables of the undisturbed run, and `worst` is the largest
 relative difference of a metric from that run's.
 """
@@ -30,6 +30,10 @@ _TIMES = flags.DEFINE_integer("times", 20, "Runs that lose a rank.", lower_bound
 _SEED = flags.DEFINE_integer("seed", 0, "Draws the moments and the ranks.")
 _EPOCHS = flags.DEFINE_integer("epochs", 10, "Of every run.")
 _TIMEOUT_SECS = 600
+# Ranks import their modules for longer than that.
+_EARLY_SECS = 3.0
+# In this time a run takes some steps and saves once.
+_LATE_SECS = 0.1
 _NUM_RANKS = 2
 
 
@@ -45,7 +49,7 @@ def main(argv: Sequence[str]) -> None:
     secs = time.monotonic() - start
     print(json.dumps({"run": "undisturbed", "secs": round(secs, 1)}), flush=True)
     runs = [
-        _kill(work / str(number), draw, secs, undisturbed)
+        _kill(work / str(number), draw, number % 5 == 0, undisturbed)
         for number in range(_TIMES.value)
     ]
     print(
@@ -69,8 +73,9 @@ def _command(folder: Path) -> TrainCommand:
 
 
 def _kill(
-    folder: Path, draw: random.Random, secs: float, undisturbed: TrainCommand
+    folder: Path, draw: random.Random, is_early: bool, undisturbed: TrainCommand
 ) -> dict[str, Any]:
+    """Runs, and kills a rank before the first checkpoint or behind a later one."""
     command = _command(folder)
     start = time.monotonic()
     process = command.start()
@@ -78,9 +83,13 @@ def _kill(
     while len(ranks) < _NUM_RANKS:
         ranks = rank_processes(process)
         time.sleep(0.01)
-    moment = draw.uniform(time.monotonic() - start, secs)
     rank = draw.randrange(_NUM_RANKS)
-    time.sleep(max(0.0, start + moment - time.monotonic()))
+    if is_early:
+        time.sleep(draw.uniform(0.0, _EARLY_SECS))
+    else:
+        command.wait_for_step(draw.randrange(1, undisturbed.newest_step()))
+        time.sleep(draw.uniform(0.0, _LATE_SECS))
+    moment = time.monotonic() - start
     step = command.newest_step()
     try:
         os.kill(ranks[rank], signal.SIGKILL)

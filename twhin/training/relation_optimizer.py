@@ -80,7 +80,10 @@ def _make_optimizer(
         case OptimizerKind.SGD:
             return torch.optim.SGD(parameters, lr=rate)
         case OptimizerKind.ADAGRAD:
-            return torch.optim.Adagrad(parameters, lr=rate, eps=settings.eps)
+            is_fused = parameters[0].device.type == "cpu"
+            return torch.optim.Adagrad(
+                parameters, lr=rate, eps=settings.eps, fused=is_fused
+            )
         case OptimizerKind.ADAM:
             betas = (settings.beta1, settings.beta2)
             return torch.optim.Adam(parameters, lr=rate, eps=settings.eps, betas=betas)
