@@ -78,7 +78,16 @@ def _indexes(manifest: bundle_pb2.BundleManifest) -> ReportTable:
     num_rows = {table.entity_type: table.num_rows for table in manifest.tables}
     return ReportTable(
         title="retrieval indexes",
-        header=("type", "kind", "lists", "probes", "recall@100", "B/row"),
+        header=(
+            "type",
+            "kind",
+            "lists",
+            "probes",
+            "recall@100",
+            "by relation: probes",
+            "recall@100",
+            "B/row",
+        ),
         rows=tuple(
             (
                 index.entity_type,
@@ -88,6 +97,8 @@ def _indexes(manifest: bundle_pb2.BundleManifest) -> ReportTable:
                 index.num_lists or None,
                 index.num_probes or None,
                 index.recall_at_100,
+                index.relation_num_probes or None,
+                index.relation_recall_at_100 or None,
                 sum(file.size_bytes for file in index.shards)
                 / max(1, num_rows[index.entity_type]),
             )
