@@ -21,7 +21,7 @@ from twhin.cpu import blas, threads
 from twhin.model import compiled_softmax, known_flow
 from twhin.model.compiled_softmax import Chunks, Corrections, Objective
 from twhin.model.edge_group import EdgeGroup
-from twhin.model.group_part import GroupPart, divide
+from twhin.model.group_part import GroupPart, divide, join
 from twhin.model.known_flow import Flow, Found
 from twhin.model.operators import Query
 from twhin.model.relation_model import RelationModel
@@ -78,44 +78,45 @@ class CompiledParts:
         return threads.run_all(calls)
 
     def _compute(self, chunks: Sequence[GroupPart]) -> Found:
+        spans = list(join(chunks))
         found = known_flow.compute(
-            (self._entities(chunks, Side.LHS), self._entities(chunks, Side.RHS)),
-            torch.cat([chunk.of(chunk.group.rel) for chunk in chunks]),
-            torch.cat([chunk.of(chunk.group.weight) for chunk in chunks]),
+            (self._entities(spans, Side.LHS), self._entities(spans, Side.RHS)),
+            _joined([span.of(span.group.rel) for span in spans]),
+            _joined([span.of(span.group.weight) for span in spans]),
             self._model,
             self._settings,
             functools.partial(self._rank, chunks),
-            functools.partial(self._skip, chunks),
+            functools.partial(self._skip, spans),
         )
         for place, gradient in zip(Side, found.known, strict=True):
             if gradient is not None:
-                self._add(chunks, place, gradient)
+                self._add(spans, place, gradient)
         return found
 
-    def _entities(self, chunks: Sequence[GroupPart], place: Side) -> Tensor:
-        """Returns the embeddings of one side of the chunks' edges, [B, D]."""
-        return torch.cat(
+    def _entities(self, spans: Sequence[GroupPart], place: Side) -> Tensor:
+        """Returns the embeddings of one side of the edges, [B, D]."""
+        return _joined(
             [
-                chunk.entities_of(side).of(self._rows[name])
-                for chunk in chunks
-                for name, side in [chunk.group.sides[place]]
+                span.entities_of(side).of(self._rows[name])
+                for span in spans
+                for name, side in [span.group.sides[place]]
             ]
         )
 
-    def _add(self, chunks: Sequence[GroupPart], place: Side, gradient: Tensor) -> None:
+    def _add(self, spans: Sequence[GroupPart], place: Side, gradient: Tensor) -> None:
         """Adds a gradient of entities, [B, D], to that of their rows."""
         first = 0
-        for chunk in chunks:
-            name, side = chunk.group.sides[place]
-            target = chunk.entities_of(side).of(self._gradients[name])
-            target.add_(gradient[first : first + len(chunk)])
-            first += len(chunk)
+        for span in spans:
+            name, side = span.group.sides[place]
+            target = span.entities_of(side).of(self._gradients[name])
+            target.add_(gradient[first : first + len(span)])
+            first += len(span)
 
-    def _skip(self, chunks: Sequence[GroupPart], place: Side) -> None:
+    def _skip(self, spans: Sequence[GroupPart], place: Side) -> None:
         """Zeroes the gradients of a side's rows."""
-        for chunk in chunks:
-            name, side = chunk.group.sides[place]
-            for segment in (chunk.entities_of(side), chunk.negatives_of(side)):
+        for span in spans:
+            name, side = span.group.sides[place]
+            for segment in (span.entities_of(side), span.negatives_of(side)):
                 segment.of(self._gradients[name]).zero_()
 
     def _rank(
@@ -172,12 +173,17 @@ def _share_out(
     chunks: Sequence[GroupPart], num_parts: int
 ) -> Iterator[Sequence[GroupPart]]:
     """Yields consecutive chunks, about as many edges each time."""
-    behind = np.cumsum([len(chunk) for chunk in chunks])
-    goals = [behind[-1] * part / num_parts for part in range(1, num_parts)]
-    bounds = [0, *np.searchsorted(behind, goals, side="left"), len(chunks)]
-    for start, stop in itertools.pairwise(bounds):
+    behind = np.cumsum([0, *map(len, chunks)])
+    goals = behind[-1] * np.arange(num_parts + 1) / num_parts
+    bounds = np.abs(behind - goals[:, np.newaxis]).argmin(axis=1)
+    for start, stop in itertools.pairwise(bounds.tolist()):
         if start < stop:
             yield chunks[start:stop]
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """Returns parts one behind the other; one part as it is."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
 
 
 def _corrections(chunks: Sequence[GroupPart], place: Side) -> Corrections:

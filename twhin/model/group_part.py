@@ -2,7 +2,8 @@
 
 """Some chunks of a group, all of one size."""
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
@@ -68,4 +69,17 @@ def divide(group: EdgeGroup, num_chunks: int) -> Iterator[GroupPart]:
             start=num_full * size,
             stop=len(group),
             chunks=range(num_full, group.num_chunks),
+        )
+
+
+def join(parts: Sequence[GroupPart]) -> Iterator[GroupPart]:
+    """Yields parts that follow each other in a group as one, in order."""
+    for _, same in itertools.groupby(parts, key=lambda part: id(part.group)):
+        members = list(same)
+        first, last = members[0], members[-1]
+        yield GroupPart(
+            group=first.group,
+            start=first.start,
+            stop=last.stop,
+            chunks=range(first.chunks.start, last.chunks.stop),
         )
