@@ -46,9 +46,19 @@ def count() -> int:
 
 
 def run_all(calls: Sequence[Callable[[], _Result]]) -> list[_Result]:
-    """Makes independent calls, in any order; returns their results in this one."""
-    if _num_threads == 1 or len(calls) < 2:
+    """Makes independent calls, in any order; returns their results in this one.
+
+    Calls that leave half of the threads idle are made one by one, with all threads
+    for torch's operations.
+    """
+    if _num_threads == 1:
         return [call() for call in calls]
+    if 2 * len(calls) <= _num_threads:
+        torch.set_num_threads(_num_threads)
+        try:
+            return [call() for call in calls]
+        finally:
+            torch.set_num_threads(1)
     return list(_pool(_num_threads).map(lambda call: call(), calls))
 
 
@@ -60,7 +70,10 @@ def share(call: Callable[[int, int], None], count: int, *, width: int) -> None:
       count: Rows.
       width: About how many elements a row has: few are not worth a thread.
     """
-    num_parts = max(1, min(_num_threads, count * width // _ELEMENTS_ALONE))
+    num_parts = min(_num_threads, count * width // _ELEMENTS_ALONE)
+    if num_parts <= 1:
+        call(0, count)
+        return
     bounds = [count * part // num_parts for part in range(num_parts + 1)]
     run_all(
         [

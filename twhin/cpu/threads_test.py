@@ -43,6 +43,12 @@ def test_calls_run_side_by_side_and_results_keep_their_order() -> None:
     assert results == [(0, 1), (1, 1), (2, 1)]
 
 
+def test_a_call_that_would_leave_threads_idle_has_torchs() -> None:
+    with threads.taken_over():
+        assert threads.run_all([torch.get_num_threads]) == [3]
+        assert torch.get_num_threads() == 1
+
+
 @pytest.mark.parametrize("count", [0, 1, 7, 100_000])
 def test_parts_cover_the_range_once(count: int) -> None:
     parts: list[tuple[int, int]] = []

@@ -171,7 +171,9 @@ def _chunks_at_once(group: EdgeGroup) -> int:
         side.num_negatives + (0 if side.masked_in_batch is None else size)
         for _, side in group.sides.values()
     )
-    return max(1, _SCORES_AT_ONCE // (size * max(1, candidates)))
+    at_once = _SCORES_AT_ONCE // (size * max(1, candidates))
+    # Each thread has a part.
+    return max(1, min(at_once, -(-group.num_chunks // threads.count())))
 
 
 def _candidates(
