@@ -136,6 +136,7 @@ def train(
         f"training.num_epochs={epochs}",
         f"training.seed={seed}",
         "evaluation.interval_epochs=1",
+        f"evaluation.best_metric={_METRIC}",
         *overrides,
     ]
     measured = training_process.train(_CONFIG, output, given)
