@@ -5,6 +5,9 @@
 A chain of array operations reads its inputs from memory once for each of them; a
 loop over rows keeps a row in the cache until it is done. numba compiles such loops
 when a process first calls them, without a compiler on the machine.
+
+What is kept on disk follows the file of a loop, not those of loops that it calls from
+other files: who changes `blas.py` removes `__pycache__/*.nbi` of its callers.
 """
 
 import functools
