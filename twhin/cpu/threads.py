@@ -46,20 +46,21 @@ def count() -> int:
 
 
 def run_all(calls: Sequence[Callable[[], _Result]]) -> list[_Result]:
-    """Makes independent calls, in any order; returns their results in this one.
+    """Makes independent calls, in any order; returns their results in this one."""
+    if _num_threads == 1 or len(calls) < 2:
+        return run_in_turn(calls)
+    return list(_pool(_num_threads).map(lambda call: call(), calls))
 
-    Calls that leave half of the threads idle are made one by one, with all threads
-    for torch's operations.
-    """
+
+def run_in_turn(calls: Sequence[Callable[[], _Result]]) -> list[_Result]:
+    """Makes calls one by one, with all threads for torch's operations in each."""
     if _num_threads == 1:
         return [call() for call in calls]
-    if 2 * len(calls) <= _num_threads:
-        torch.set_num_threads(_num_threads)
-        try:
-            return [call() for call in calls]
-        finally:
-            torch.set_num_threads(1)
-    return list(_pool(_num_threads).map(lambda call: call(), calls))
+    torch.set_num_threads(_num_threads)
+    try:
+        return [call() for call in calls]
+    finally:
+        torch.set_num_threads(1)
 
 
 def share(call: Callable[[int, int], None], count: int, *, width: int) -> None:

@@ -43,9 +43,10 @@ def test_calls_run_side_by_side_and_results_keep_their_order() -> None:
     assert results == [(0, 1), (1, 1), (2, 1)]
 
 
-def test_a_call_that_would_leave_threads_idle_has_torchs() -> None:
+def test_calls_in_turn_have_all_of_torchs_threads() -> None:
     with threads.taken_over():
         assert threads.run_all([torch.get_num_threads]) == [3]
+        assert threads.run_in_turn([torch.get_num_threads] * 2) == [3, 3]
         assert torch.get_num_threads() == 1
 
 

@@ -9,23 +9,22 @@ a step has as many operations.
 
 import functools
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from twhin.config.settings import Comparator, Loss, LossKind
 from twhin.cpu import blas, threads
 from twhin.model import compiled_softmax, known_flow
 from twhin.model.compiled_softmax import Chunks, Corrections, Objective
-from twhin.model.edge_group import EdgeGroup
 from twhin.model.group_part import GroupPart, divide, join
 from twhin.model.known_flow import Flow, Found
 from twhin.model.operators import Query
 from twhin.model.relation_model import RelationModel
 from twhin.model.side import Side
+from twhin.model.step_rows import StepRows
 
 
 def is_compiled(
@@ -44,31 +43,17 @@ def is_compiled(
 class CompiledParts:
     """The chunks of a step, shared out to threads."""
 
-    def __init__(
-        self,
-        rows: Mapping[str, Tensor],
-        gradients: Mapping[str, Tensor],
-        groups: Sequence[EdgeGroup],
-        model: RelationModel,
-        settings: Loss,
-    ) -> None:
+    def __init__(self, step: StepRows, model: RelationModel, settings: Loss) -> None:
         """See `FusedParts`; `is_compiled` is true."""
-        self._rows = rows
-        self._gradients = gradients
-        self._groups = groups
+        self._step = step
         self._model = model
         self._settings = settings
-        self._tables = {name: place for place, name in enumerate(rows)}
-        self._shares_negatives = False
-        for group in groups:
-            for name, side in group.sides.values():
-                if side.shared_negatives:
-                    self._shares_negatives = True
-                    side.negatives.of(gradients[name]).zero_()
+        self._tables = {name: place for place, name in enumerate(step.rows)}
+        self._shares_negatives = bool(step.zero_shared())
 
     def run(self) -> list[Found]:
         """Computes all chunks; writes the gradients of the rows."""
-        chunks = [part for group in self._groups for part in divide(group, 1)]
+        chunks = [part for group in self._step.groups for part in divide(group, 1)]
         # Gradients of shared negatives add up: one thread takes all chunks.
         num_parts = 1 if self._shares_negatives else threads.count()
         calls = [
@@ -86,7 +71,7 @@ class CompiledParts:
             self._model,
             self._settings,
             functools.partial(self._rank, chunks),
-            functools.partial(self._skip, spans),
+            functools.partial(self._step.skip, spans),
         )
         for place, gradient in zip(Side, found.known, strict=True):
             if gradient is not None:
@@ -97,7 +82,7 @@ class CompiledParts:
         """Returns the embeddings of one side of the edges, [B, D]."""
         return _joined(
             [
-                span.entities_of(side).of(self._rows[name])
+                span.entities_of(side).of(self._step.rows[name])
                 for span in spans
                 for name, side in [span.group.sides[place]]
             ]
@@ -108,16 +93,9 @@ class CompiledParts:
         first = 0
         for span in spans:
             name, side = span.group.sides[place]
-            target = span.entities_of(side).of(self._gradients[name])
+            target = span.entities_of(side).of(self._step.gradients[name])
             target.add_(gradient[first : first + len(span)])
             first += len(span)
-
-    def _skip(self, spans: Sequence[GroupPart], place: Side) -> None:
-        """Zeroes the gradients of a side's rows."""
-        for span in spans:
-            name, side = span.group.sides[place]
-            for segment in (span.entities_of(side), span.negatives_of(side)):
-                segment.of(self._gradients[name]).zero_()
 
     def _rank(
         self,
@@ -135,8 +113,8 @@ class CompiledParts:
         loss = compiled_softmax.rank(
             query.vectors.detach().contiguous().numpy(),
             weight.numpy(),
-            tuple(table.numpy() for table in self._rows.values()),
-            tuple(table.numpy() for table in self._gradients.values()),
+            tuple(table.numpy() for table in self._step.rows.values()),
+            tuple(table.numpy() for table in self._step.gradients.values()),
             gradient.numpy(),
             self._describe(chunks, place),
             _corrections(chunks, place),
@@ -199,8 +177,8 @@ def _corrections(chunks: Sequence[GroupPart], place: Side) -> Corrections:
             (side.masked_in_batch, side.num_negatives),
         ):
             if masked is not None:
-                inside = _inside(masked.numpy(), chunk)
-                edges.append(inside[0] + (first - chunk.start))
+                inside = chunk.pairs_of(masked).numpy()
+                edges.append(inside[0] + first)
                 columns.append(inside[1] + offset)
         if side.log_q is not None and side.negative_log_q is not None:
             log_q.append(chunk.of(side.log_q).numpy())
@@ -214,11 +192,3 @@ def _corrections(chunks: Sequence[GroupPart], place: Side) -> Corrections:
         log_q=np.concatenate(log_q),
         negative_log_q=np.concatenate(negative_log_q),
     )
-
-
-def _inside(masked: NDArray[np.int64], chunk: GroupPart) -> NDArray[np.int64]:
-    """Returns the pairs [2, m] of masked pairs [2, M] that are a chunk's edges'."""
-    if not masked.size:
-        return masked
-    edges = masked[0]
-    return masked[:, (edges >= chunk.start) & (edges < chunk.stop)]

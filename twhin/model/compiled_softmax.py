@@ -124,7 +124,7 @@ def rank(
     query_space, query_norms = _space(size, dim, objective.is_cosine)
     entity_space, entity_norms = _space(size, dim, objective.is_cosine)
     space, norms = _space(count, dim, objective.is_cosine)
-    added = np.empty((max(size, count), dim), np.float32)
+    added = np.empty((count if objective.adds else 0, dim), np.float32)
     loss = 0.0
     for p in range(len(chunks.table)):
         first, size, n = chunks.edges[p], chunks.sizes[p], chunks.counts[p]

@@ -21,6 +21,7 @@ from twhin.model.fused_parts import FusedParts
 from twhin.model.fused_side import FUSED_COMPARATORS
 from twhin.model.known_flow import Found
 from twhin.model.relation_model import RelationModel
+from twhin.model.step_rows import StepRows
 
 
 def is_fused(comparator: Comparator) -> bool:
@@ -123,7 +124,7 @@ class _Step:
         dtype = one.dtype
         if self._precision is Precision.BFLOAT16:
             dtype = torch.bfloat16
-        common = (rows, gradients, self._groups, model, self._settings)
+        step = StepRows(rows=rows, gradients=gradients, groups=self._groups)
         if is_compiled(model.comparator_kind, self._settings, one, dtype):
-            return CompiledParts(*common).run()
-        return FusedParts(*common, dtype).run()
+            return CompiledParts(step, model, self._settings).run()
+        return FusedParts(step, model, self._settings, dtype).run()

@@ -3,7 +3,7 @@
 """Losses and gradients of a step by operations of torch, on any device."""
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from twhin.config.settings import Comparator, Loss
 from twhin.cpu import threads
 from twhin.model import known_flow
 from twhin.model.comparators import MIN_NORM, normalize
-from twhin.model.edge_group import EdgeGroup, Segment
+from twhin.model.edge_group import EdgeGroup
 from twhin.model.fused_side import compute_side
 from twhin.model.group_part import GroupPart, divide
 from twhin.model.known_flow import Flow, Found
@@ -20,6 +20,7 @@ from twhin.model.operators import Query
 from twhin.model.relation_model import RelationModel
 from twhin.model.side import Side
 from twhin.model.side_part import Candidates, SidePart
+from twhin.model.step_rows import StepRows
 
 # So many scores at once that they stay in the processor's cache.
 _SCORES_AT_ONCE = 1 << 21
@@ -30,9 +31,7 @@ class FusedParts:
 
     def __init__(
         self,
-        rows: Mapping[str, Tensor],
-        gradients: Mapping[str, Tensor],
-        groups: Sequence[EdgeGroup],
+        step: StepRows,
         model: RelationModel,
         settings: Loss,
         matmul_dtype: torch.dtype,
@@ -40,49 +39,47 @@ class FusedParts:
         """Prepares negatives that all chunks share.
 
         Args:
-          rows: For every entity type [n, D]; every row lies in one segment.
-          gradients: For every entity type [n, D], where gradients are written.
-          groups: The edges.
+          step: Rows and edges.
           model: The relations.
           settings: The objective.
           matmul_dtype: The type of the matrix products' inputs.
         """
-        self._rows = rows
-        self._gradients = gradients
-        self._groups = groups
+        self._step = step
         self._model = model
         self._settings = settings
         self._matmul_dtype = matmul_dtype
         self._is_cosine = model.comparator_kind is Comparator.COSINE
         # Negatives that chunks share, as they are compared.
-        self._shared: dict[tuple[str, Segment], Tensor] = {}
-        for group in groups:
-            for name, side in group.sides.values():
-                if side.shared_negatives:
-                    drawn = side.negatives
-                    drawn.of(gradients[name]).zero_()
-                    self._shared[name, drawn] = self._compared(drawn.of(rows[name]))
+        self._shared = {
+            (name, drawn): self._compared(drawn.of(step.rows[name]))
+            for name, drawn in step.zero_shared()
+        }
 
     def run(self) -> list[Found]:
         """Computes all parts; writes the gradients of the rows."""
+        step = self._step
         parts = [
             part
-            for group in self._groups
+            for group in step.groups
             for part in divide(group, 1 if self._shared else _chunks_at_once(group))
         ]
         calls = [functools.partial(self._compute, part) for part in parts]
-        # Gradients of shared negatives add up: parts take turns.
-        found = [call() for call in calls] if self._shared else threads.run_all(calls)
+        # Gradients of shared negatives add up, and few parts leave threads idle.
+        if self._shared or 2 * len(calls) <= threads.count():
+            found = threads.run_in_turn(calls)
+        else:
+            found = threads.run_all(calls)
         for (name, drawn), compared in self._shared.items():
             self._flow_back(
-                drawn.of(self._rows[name]), compared, drawn.of(self._gradients[name])
+                drawn.of(step.rows[name]), compared, drawn.of(step.gradients[name])
             )
         return found
 
     def _compute(self, part: GroupPart) -> Found:
         sides = part.group.sides
         lhs, rhs = (
-            part.entities_of(side).of(self._rows[name]) for name, side in sides.values()
+            part.entities_of(side).of(self._step.rows[name])
+            for name, side in sides.values()
         )
         found = known_flow.compute(
             (lhs, rhs),
@@ -91,25 +88,19 @@ class FusedParts:
             self._model,
             self._settings,
             functools.partial(self._rank, part),
-            functools.partial(self._skip, part),
+            functools.partial(self._step.skip, [part]),
         )
         for (name, side), gradient in zip(sides.values(), found.known, strict=True):
             if gradient is not None:
-                part.entities_of(side).of(self._gradients[name]).add_(gradient)
+                part.entities_of(side).of(self._step.gradients[name]).add_(gradient)
         return found
-
-    def _skip(self, part: GroupPart, place: Side) -> None:
-        """Zeroes the gradients of a side's rows."""
-        name, side = part.group.sides[place]
-        for segment in (part.entities_of(side), part.negatives_of(side)):
-            segment.of(self._gradients[name]).zero_()
 
     def _rank(
         self, part: GroupPart, place: Side, query: Query, weight: Tensor
     ) -> tuple[Tensor, Sequence[Flow]]:
         """See `known_flow.Rank`."""
         name, side = part.group.sides[place]
-        rows, gradients = self._rows[name], self._gradients[name]
+        rows, gradients = self._step.rows[name], self._step.gradients[name]
         with torch.enable_grad():
             compared = self._compared(query.vectors)
         vectors = compared.detach()
@@ -211,9 +202,9 @@ def _candidates(
 
 def _inside(masked: Tensor, part: GroupPart, num_candidates: int) -> Tensor:
     """Returns the flat positions of the masked pairs of a part's edges."""
-    edges, candidates = masked[0], masked[1]
-    flat: Tensor = (edges - part.start) * num_candidates + candidates
-    return flat[(edges >= part.start) & (edges < part.stop)]
+    edges, candidates = part.pairs_of(masked)
+    flat: Tensor = edges * num_candidates + candidates
+    return flat
 
 
 def _shaped(values: Tensor | None, shape: tuple[int, int]) -> Tensor | None:

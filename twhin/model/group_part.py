@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from twhin.model.edge_group import EdgeGroup, GroupSide, Segment
@@ -34,6 +35,15 @@ class GroupPart:
     def of(self, edges: Tensor) -> Tensor:
         """Returns the part's of the group's edges, as a view."""
         return edges[self.start : self.stop]
+
+    def pairs_of(self, masked: Tensor) -> Tensor:
+        """Returns the pairs [2, m] of a group's [2, M] whose edges are the part's.
+
+        Edges are counted from the first of the part.
+        """
+        edges, candidates = masked[0], masked[1]
+        inside = (edges >= self.start) & (edges < self.stop)
+        return torch.stack((edges[inside] - self.start, candidates[inside]))
 
     def entities_of(self, side: GroupSide) -> Segment:
         """Returns where the entities of a side are."""
