@@ -41,9 +41,12 @@ class GroupPart:
 
         Edges are counted from the first of the part.
         """
-        edges, candidates = masked[0], masked[1]
-        inside = (edges >= self.start) & (edges < self.stop)
-        return torch.stack((edges[inside] - self.start, candidates[inside]))
+        if not masked.shape[1]:
+            return masked
+        edges = masked[0]
+        pairs = masked[:, (edges >= self.start) & (edges < self.stop)]
+        pairs[0] -= self.start
+        return pairs
 
     def entities_of(self, side: GroupSide) -> Segment:
         """Returns where the entities of a side are."""
