@@ -28,13 +28,18 @@ if not __package__:  # Run as a file: the root is not on the path yet.
 from tools.bench import matrix_products
 from tools.bench.training_workload import Workload
 from twhin import allocator
-from twhin.config.settings import Comparator, Loss, LossKind, Operator, Precision
+from twhin.config.settings import Comparator, LossKind, Operator, Precision
 from twhin.cpu import threads
 from twhin.graph.edge_batch import EdgeBatch
 from twhin.graph.schema import EntityTypeSchema, GraphSchema, RelationSchema
 from twhin.model.fused_edge_loss import fused_edge_loss
 from twhin.model.relation_model import RelationModel
-from twhin.testing.table_settings import make_negatives, make_optimizer, make_table
+from twhin.testing.step_settings import (
+    make_loss_settings,
+    make_negatives,
+    make_optimizer,
+    make_table,
+)
 from twhin.training.entity_tables import EntityTables
 from twhin.training.step_batch import StepBatch
 from twhin.training.step_batch_builder import StepBatchBuilder
@@ -97,17 +102,7 @@ class Step:
             batch_size=_BATCH_SIZE.value,
             seed=0,
         )
-        self._loss = Loss(
-            kind=_LOSS.value,
-            temperature=1.0,
-            margin=1.0,
-            adversarial_temperature=1.0,
-            negative_weight=1.0,
-            lhs_weight=1.0,
-            rhs_weight=1.0,
-            l2=0.0,
-            n3=0.0,
-        )
+        self._loss = make_loss_settings(kind=_LOSS.value)
         self._edges = _read(workload)
         self.batches: list[StepBatch] = []
 

@@ -11,7 +11,7 @@ import contextlib
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TypeVar
 
 import torch
@@ -49,7 +49,23 @@ def run_all(calls: Sequence[Callable[[], _Result]]) -> list[_Result]:
     """Makes independent calls, in any order; returns their results in this one."""
     if _num_threads == 1 or len(calls) < 2:
         return run_in_turn(calls)
-    return list(_pool(_num_threads).map(lambda call: call(), calls))
+    results: list[_Result] = [None] * len(calls)  # type: ignore[list-item]
+    # Whoever is free takes the next.
+    pending = iter(enumerate(calls))
+
+    def take() -> None:
+        for place, call in pending:
+            results[place] = call()
+
+    num_helpers = min(_num_threads, len(calls)) - 1
+    helpers = [_pool(num_helpers).submit(take) for _ in range(num_helpers)]
+    try:
+        take()
+    finally:
+        wait(helpers)
+    for helper in helpers:
+        helper.result()
+    return results
 
 
 def run_in_turn(calls: Sequence[Callable[[], _Result]]) -> list[_Result]:
@@ -64,7 +80,7 @@ def run_in_turn(calls: Sequence[Callable[[], _Result]]) -> list[_Result]:
 
 
 def share(call: Callable[[int, int], None], count: int, *, width: int) -> None:
-    """Calls call(start, stop) for parts of [0, count), each in a thread of its own.
+    """Calls call(start, stop) for parts of [0, count), one for each thread.
 
     Args:
       call: Its result must not depend on the parts.

@@ -9,19 +9,21 @@ a step has as many operations.
 
 import functools
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from twhin.config.settings import Comparator, Loss, LossKind
 from twhin.cpu import blas, threads
-from twhin.model import compiled_softmax, known_flow
-from twhin.model.compiled_softmax import Chunks, Corrections, Objective
+from twhin.model import compiled_ranking, known_flow, regularizers
+from twhin.model.compiled_arrays import chunked_edges, corrections, places
 from twhin.model.group_part import GroupPart, divide, join
 from twhin.model.known_flow import Flow, Found
 from twhin.model.operators import Query
+from twhin.model.ranked_chunks import ChunkedEdges, Objective, RankedSide
 from twhin.model.relation_model import RelationModel
 from twhin.model.side import Side
 from twhin.model.step_rows import StepRows
@@ -55,14 +57,54 @@ class CompiledParts:
         """Computes all chunks; writes the gradients of the rows."""
         chunks = [part for group in self._step.groups for part in divide(group, 1)]
         # Gradients of shared negatives add up: one thread takes all chunks.
-        num_parts = 1 if self._shares_negatives else threads.count()
-        calls = [
-            functools.partial(self._compute, part)
-            for part in _share_out(chunks, num_parts)
+        num_shares = 1 if self._shares_negatives else threads.count()
+        shares = list(_share_out(chunks, num_shares))
+        with torch.enable_grad():
+            found = [self._model.shifts(side) for side in Side]
+        shifts = [shift for shift in found if shift is not None]
+        if len(shifts) < len(found) or regularizers.are_used(self._settings):
+            return threads.run_all(
+                [
+                    functools.partial(self._compute, chunks[share.start : share.stop])
+                    for share in shares
+                ]
+            )
+        return [self._compute_shifted(chunks, shares, shifts)]
+
+    def _compute_shifted(
+        self,
+        chunks: Sequence[GroupPart],
+        shares: Sequence[range],
+        shifts: Sequence[Tensor],
+    ) -> Found:
+        """Leaves the way from known entities to queries to the compiled loop too."""
+        edges = chunked_edges(chunks)
+        sides = [
+            self._ranked(chunks, side, places(chunks, side, self._tables), shift)
+            for side, shift in zip(Side, shifts, strict=True)
         ]
-        return threads.run_all(calls)
+        flows = [[torch.zeros_like(shift) for shift in shifts] for _ in shares]
+        calls = []
+        for share, gradients in zip(shares, flows, strict=True):
+            own = [
+                side._replace(shift_gradient=gradient.numpy())
+                for side, gradient in zip(sides, gradients, strict=True)
+            ]
+            calls.append(functools.partial(self._rank, share, edges, own))
+        lhs, rhs = zip(*threads.run_all(calls), strict=True)
+        gradients = [torch.stack(parts).sum(0) for parts in zip(*flows, strict=True)]
+        return Found(
+            losses=(torch.stack(lhs).sum(), torch.stack(rhs).sum()),
+            penalty=torch.zeros(()),
+            known=(None, None),
+            parameters=known_flow.flow_back(
+                list(zip(shifts, gradients, strict=True)),
+                list(self._model.parameters()),
+            ),
+        )
 
     def _compute(self, chunks: Sequence[GroupPart]) -> Found:
+        """Leaves the ranking of queries to the compiled loop."""
         spans = list(join(chunks))
         found = known_flow.compute(
             (self._entities(spans, Side.LHS), self._entities(spans, Side.RHS)),
@@ -70,8 +112,7 @@ class CompiledParts:
             _joined([span.of(span.group.weight) for span in spans]),
             self._model,
             self._settings,
-            functools.partial(self._rank, chunks),
-            functools.partial(self._step.skip, spans),
+            functools.partial(self._rank_queries, chunks),
         )
         for place, gradient in zip(Side, found.known, strict=True):
             if gradient is not None:
@@ -97,98 +138,100 @@ class CompiledParts:
             target.add_(gradient[first : first + len(span)])
             first += len(span)
 
-    def _rank(
-        self,
-        chunks: Sequence[GroupPart],
-        place: Side,
-        query: Query,
-        weight: Tensor,
-    ) -> tuple[Tensor, Sequence[Flow]]:
+    def _rank_queries(
+        self, chunks: Sequence[GroupPart], queries: Mapping[Side, Query]
+    ) -> tuple[tuple[Tensor, Tensor], Sequence[Flow]]:
         """See `known_flow.Rank`.
 
         A query's bias is added to all of its scores, and does not change their
         softmax.
         """
-        gradient = torch.empty_like(query.vectors)
-        loss = compiled_softmax.rank(
-            query.vectors.detach().contiguous().numpy(),
-            weight.numpy(),
-            tuple(table.numpy() for table in self._step.rows.values()),
-            tuple(table.numpy() for table in self._step.gradients.values()),
-            gradient.numpy(),
-            self._describe(chunks, place),
-            _corrections(chunks, place),
+        none = next(iter(self._step.rows.values()))[:0]
+        vectors = [
+            queries[side].vectors.detach() if side in queries else none for side in Side
+        ]
+        flows = [torch.zeros_like(table) for table in vectors]
+        edges, sides = chunked_edges(chunks), []
+        for place, side in enumerate(Side, len(self._tables)):
+            at = places(chunks, side, self._tables)
+            # Known vectors are the queries, which lie behind the tables.
+            at["known_table"], at["known"] = place, edges.bounds[:-1]
+            sides.append(self._ranked(chunks, side, at, none))
+        losses = self._rank(range(len(chunks)), edges, sides, vectors, flows)
+        return losses, [
+            (queries[side].vectors, flow)
+            for side, flow in zip(Side, flows, strict=True)
+            if side in queries
+        ]
+
+    def _ranked(
+        self,
+        chunks: Sequence[GroupPart],
+        side: Side,
+        at: NDArray[np.void],
+        shift: Tensor,
+    ) -> RankedSide:
+        """Returns a side, without a gradient of shifts."""
+        weight = known_flow.ranked_sides(self._settings).get(side, 0.0)
+        return RankedSide(
+            weight=np.float32(weight),
+            places=at,
+            corrections=corrections(chunks, side),
+            shift=shift.detach().contiguous().numpy(),
+            shift_gradient=shift.detach()[:0].numpy(),
+        )
+
+    def _rank(
+        self,
+        share: range,
+        edges: ChunkedEdges,
+        sides: Sequence[RankedSide],
+        vectors: Sequence[Tensor] = (),
+        vector_gradients: Sequence[Tensor] = (),
+    ) -> tuple[Tensor, Tensor]:
+        """Returns the losses of both sides; writes all gradients.
+
+        Args:
+          share: The chunks to rank.
+          edges: The edges of all chunks.
+          sides: What is ranked.
+          vectors: Tables behind those of the step.
+          vector_gradients: Where their gradients are added.
+        """
+        rows = (*self._step.rows.values(), *vectors)
+        gradients = (*self._step.gradients.values(), *vector_gradients)
+        in_batch = (
+            side.masked_in_batch is not None
+            for group in self._step.groups
+            for _, side in group.sides.values()
+        )
+        lhs, rhs = compiled_ranking.rank(
+            share.start,
+            share.stop,
+            edges,
+            (sides[0], sides[1]),
+            tuple(table.contiguous().numpy() for table in rows),
+            tuple(table.numpy() for table in gradients),
             Objective(
                 factor=np.float32(1.0 / self._settings.temperature),
                 is_cosine=self._model.comparator_kind is Comparator.COSINE,
-                in_batch=chunks[0].group.sides[place][1].masked_in_batch is not None,
+                in_batch=any(in_batch),
                 adds=self._shares_negatives,
             ),
         )
-        return torch.tensor(loss), [(query.vectors, gradient)]
-
-    def _describe(self, chunks: Sequence[GroupPart], place: Side) -> Chunks:
-        """Returns where the chunks' edges, entities and negatives are."""
-        columns = np.empty((7, len(chunks)), dtype=np.int64)
-        first = first_log_q = 0
-        for column, chunk in zip(columns.T, chunks, strict=True):
-            name, side = chunk.group.sides[place]
-            column[:] = (
-                self._tables[name],
-                first,
-                len(chunk),
-                chunk.entities_of(side).start,
-                chunk.negatives_of(side).start,
-                side.num_negatives,
-                first_log_q,
-            )
-            first += len(chunk)
-            first_log_q += side.num_negatives
-        return Chunks(*columns)
+        return torch.tensor(float(lhs)), torch.tensor(float(rhs))
 
 
-def _share_out(
-    chunks: Sequence[GroupPart], num_parts: int
-) -> Iterator[Sequence[GroupPart]]:
+def _share_out(chunks: Sequence[GroupPart], num_parts: int) -> Iterator[range]:
     """Yields consecutive chunks, about as many edges each time."""
     behind = np.cumsum([0, *map(len, chunks)])
     goals = behind[-1] * np.arange(num_parts + 1) / num_parts
     bounds = np.abs(behind - goals[:, np.newaxis]).argmin(axis=1)
     for start, stop in itertools.pairwise(bounds.tolist()):
         if start < stop:
-            yield chunks[start:stop]
+            yield range(start, stop)
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:
     """Returns parts one behind the other; one part as it is."""
     return parts[0] if len(parts) == 1 else torch.cat(list(parts))
-
-
-def _corrections(chunks: Sequence[GroupPart], place: Side) -> Corrections:
-    """Returns what changes the scores of the chunks, edges counted over all."""
-    edges, columns = [], []
-    log_q = [np.empty(0, dtype=np.float32)]
-    negative_log_q = [np.empty(0, dtype=np.float32)]
-    first = 0
-    for chunk in chunks:
-        _, side = chunk.group.sides[place]
-        for masked, offset in (
-            (side.masked_negatives, 0),
-            (side.masked_in_batch, side.num_negatives),
-        ):
-            if masked is not None:
-                inside = chunk.pairs_of(masked).numpy()
-                edges.append(inside[0] + first)
-                columns.append(inside[1] + offset)
-        if side.log_q is not None and side.negative_log_q is not None:
-            log_q.append(chunk.of(side.log_q).numpy())
-            negative_log_q.append(side.negative_log_q[chunk.chunks.start].numpy())
-        first += len(chunk)
-    masked_edges = np.concatenate(edges)
-    order = np.argsort(masked_edges)
-    return Corrections(
-        masked_edges=masked_edges[order],
-        masked_columns=np.concatenate(columns)[order],
-        log_q=np.concatenate(log_q),
-        negative_log_q=np.concatenate(negative_log_q),
-    )

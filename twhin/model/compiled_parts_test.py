@@ -2,22 +2,31 @@
 
 """Compares compiled loops with the plain composition, for several threads."""
 
-from collections.abc import Iterator
+import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
 
 from twhin.config.settings import Comparator, Loss, LossKind, Operator
 from twhin.cpu import threads
 from twhin.model.compiled_parts import is_compiled
-from twhin.model.edge_loss import EdgeLoss, edge_loss
 from twhin.model.fused_edge_loss import fused_edge_loss
 from twhin.model.relation_model import RelationModel
+from twhin.testing.loss_check import check_equal, make_model
 from twhin.testing.random_step import RandomStep
+from twhin.testing.step_settings import make_loss_settings
 
 _COMPARATORS = (Comparator.DOT, Comparator.COSINE)
+_SHIFTS = (Operator.TRANSLATION, Operator.IDENTITY, Operator.TRANSLATION)
+_OPERATORS = (
+    _SHIFTS,
+    (Operator.IDENTITY,) * 3,
+    (Operator.TRANSLATION, Operator.DIAGONAL, Operator.TRANSLATION),
+)
+_SETTINGS = make_loss_settings(temperature=0.5, lhs_weight=0.5, rhs_weight=2.0)
+_model = functools.partial(make_model, dtype=torch.float32)
 
 
 @pytest.fixture(params=[1, 3], autouse=True)
@@ -30,61 +39,26 @@ def num_threads(request: pytest.FixtureRequest) -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def _settings(kind: LossKind = LossKind.SOFTMAX, temperature: float = 0.5) -> Loss:
-    return Loss(
-        kind=kind,
-        temperature=temperature,
-        margin=1.0,
-        adversarial_temperature=1.0,
-        negative_weight=1.0,
-        lhs_weight=0.5,
-        rhs_weight=2.0,
-        l2=0.01,
-        n3=0.0,
-    )
-
-
-def _model(comparator: Comparator, reciprocal: bool = True) -> RelationModel:
-    model = RelationModel(
-        operators=[Operator.TRANSLATION, Operator.DIAGONAL, Operator.TRANSLATION],
-        embedding_dim=4,
-        comparator=comparator,
-        reciprocal=reciprocal,
-    )
-    generator = torch.Generator().manual_seed(1)
-    for parameters in model.parameters():
-        parameters.data += 0.3 * torch.randn(parameters.shape, generator=generator)
-    return model
-
-
-def _gradients(loss: EdgeLoss, step: RandomStep, model: RelationModel) -> list[Tensor]:
-    inputs = [*step.rows.values(), *model.parameters()]
-    return list(torch.autograd.grad(loss.total, inputs))
-
-
 def _check_equal(
     step: RandomStep, model: RelationModel, settings: Loss, atol: float = 1e-5
 ) -> None:
     (rows, *_) = step.rows.values()
     assert is_compiled(model.comparator_kind, settings, rows, torch.float32)
-    plain = edge_loss(step.rows, step.groups, model, settings)
-    compiled = fused_edge_loss(step.rows, step.groups, model, settings)
-
-    for name in ("total", "lhs", "rhs"):
-        ours, theirs = getattr(compiled, name), getattr(plain, name)
-        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-5)
-    expected = _gradients(plain, step, model)
-    for ours, theirs in zip(_gradients(compiled, step, model), expected, strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=atol)
+    check_equal(step, model, settings, rtol=1e-4, atol=atol)
 
 
+@pytest.mark.parametrize("operators", _OPERATORS)
 @pytest.mark.parametrize("comparator", _COMPARATORS)
 @pytest.mark.parametrize("log_q", [False, True])
 @pytest.mark.parametrize(
     ("num_negatives", "in_batch"), [(5, False), (37, True), (0, True)]
 )
 def test_compiled_equals_plain(
-    comparator: Comparator, log_q: bool, num_negatives: int, in_batch: bool
+    operators: Sequence[Operator],
+    comparator: Comparator,
+    log_q: bool,
+    num_negatives: int,
+    in_batch: bool,
 ) -> None:
     step = RandomStep(
         num_edges=10,
@@ -95,12 +69,13 @@ def test_compiled_equals_plain(
         dtype=torch.float32,
     )
 
-    _check_equal(step, _model(comparator), _settings())
+    _check_equal(step, _model(comparator, operators), _SETTINGS)
 
 
+@pytest.mark.parametrize("operators", _OPERATORS)
 @pytest.mark.parametrize("comparator", _COMPARATORS)
 def test_compiled_equals_plain_where_all_entities_are_negatives(
-    comparator: Comparator,
+    operators: Sequence[Operator], comparator: Comparator
 ) -> None:
     step = RandomStep(
         num_edges=10,
@@ -111,27 +86,54 @@ def test_compiled_equals_plain_where_all_entities_are_negatives(
         dtype=torch.float32,
     )
 
-    _check_equal(step, _model(comparator), _settings())
+    _check_equal(step, _model(comparator, operators), _SETTINGS)
 
 
-def test_compiled_equals_plain_with_the_bias_of_a_transposed_translation() -> None:
+@pytest.mark.parametrize("operators", _OPERATORS)
+def test_compiled_equals_plain_with_the_bias_of_a_transposed_translation(
+    operators: Sequence[Operator],
+) -> None:
     step = RandomStep(
         num_edges=9, chunk_size=4, num_negatives=5, in_batch=True, dtype=torch.float32
     )
 
-    _check_equal(step, _model(Comparator.DOT, reciprocal=False), _settings())
+    _check_equal(step, _model(Comparator.DOT, operators, reciprocal=False), _SETTINGS)
 
 
+def test_compiled_equals_plain_with_penalties() -> None:
+    step = RandomStep(
+        num_edges=9, chunk_size=4, num_negatives=5, in_batch=True, dtype=torch.float32
+    )
+
+    _check_equal(step, _model(Comparator.DOT), replace(_SETTINGS, l2=0.01, n3=0.02))
+
+
+def test_chunks_of_more_edges_than_are_taken_at_a_time() -> None:
+    step = RandomStep(
+        num_edges=700,
+        chunk_size=600,
+        num_negatives=7,
+        in_batch=False,
+        log_q=True,
+        dtype=torch.float32,
+    )
+
+    _check_equal(step, _model(Comparator.COSINE, _SHIFTS), _SETTINGS, 1e-4)
+
+
+@pytest.mark.parametrize("operators", _OPERATORS)
 @pytest.mark.parametrize(("lhs", "rhs"), [(0.0, 1.0), (1.0, 0.0)])
-def test_a_side_without_weight_is_left_out(lhs: float, rhs: float) -> None:
+def test_a_side_without_weight_is_left_out(
+    operators: Sequence[Operator], lhs: float, rhs: float
+) -> None:
     step = RandomStep(
         num_edges=9, chunk_size=4, num_negatives=5, in_batch=True, dtype=torch.float32
     )
 
     _check_equal(
         step,
-        _model(Comparator.COSINE),
-        replace(_settings(), lhs_weight=lhs, rhs_weight=rhs),
+        _model(Comparator.COSINE, operators),
+        replace(_SETTINGS, lhs_weight=lhs, rhs_weight=rhs),
     )
 
 
@@ -140,7 +142,9 @@ def test_large_differences_of_scores_are_no_trouble() -> None:
         num_edges=6, chunk_size=4, num_negatives=5, in_batch=False, dtype=torch.float32
     )
 
-    _check_equal(step, _model(Comparator.DOT), _settings(temperature=0.03), 1e-3)
+    _check_equal(
+        step, _model(Comparator.DOT), replace(_SETTINGS, temperature=0.03), 1e-3
+    )
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -157,7 +161,7 @@ def test_numbers_that_are_not_finite_are_seen_in_the_loss(
     with torch.no_grad():
         step.rows[group.rhs_type][row, 1] = value
 
-    loss = fused_edge_loss(step.rows, step.groups, _model(Comparator.DOT), _settings())
+    loss = fused_edge_loss(step.rows, step.groups, _model(Comparator.DOT), _SETTINGS)
 
     assert not torch.isfinite(loss.total)
 
@@ -176,4 +180,6 @@ def test_is_compiled_says_what_is_served(
 ) -> None:
     rows = torch.zeros(1, 4)
 
-    assert is_compiled(comparator, _settings(kind), rows, dtype) == expected
+    assert (
+        is_compiled(comparator, replace(_SETTINGS, kind=kind), rows, dtype) == expected
+    )

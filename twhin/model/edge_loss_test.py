@@ -8,28 +8,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from twhin.config.settings import Comparator, Loss, LossKind, Operator
+from twhin.config.settings import Comparator, LossKind, Operator
 from twhin.model import regularizers
 from twhin.model.edge_group import EdgeGroup, GroupSide, Segment
 from twhin.model.edge_loss import edge_loss
 from twhin.model.relation_model import RelationModel
 from twhin.testing.random_step import RandomStep
+from twhin.testing.step_settings import make_loss_settings
 
 _NO_PAIRS = torch.empty(2, 0, dtype=torch.int64)
-
-
-def _settings(kind: LossKind = LossKind.SOFTMAX, **changes: float) -> Loss:
-    values = {
-        "temperature": 1.0,
-        "margin": 1.0,
-        "adversarial_temperature": 1.0,
-        "negative_weight": 1.0,
-        "lhs_weight": 1.0,
-        "rhs_weight": 1.0,
-        "l2": 0.0,
-        "n3": 0.0,
-    }
-    return Loss(kind=kind, **{**values, **changes})
 
 
 def _model(comparator: Comparator = Comparator.DOT, dim: int = 1) -> RelationModel:
@@ -76,7 +63,7 @@ _RHS = math.log(math.exp(2) + math.exp(1) + math.exp(-2)) - 2.0
 
 
 def test_value_matches_that_computed_by_hand() -> None:
-    loss = edge_loss(_ROWS, [_one_edge()], _model(), _settings())
+    loss = edge_loss(_ROWS, [_one_edge()], _model(), make_loss_settings())
 
     assert float(loss.lhs) == pytest.approx(_LHS, rel=1e-6)
     assert float(loss.rhs) == pytest.approx(_RHS, rel=1e-6)
@@ -84,7 +71,7 @@ def test_value_matches_that_computed_by_hand() -> None:
 
 
 def test_weights_of_edges_and_sides_multiply_the_loss() -> None:
-    settings = _settings(lhs_weight=2.0, rhs_weight=0.5)
+    settings = make_loss_settings(lhs_weight=2.0, rhs_weight=0.5)
 
     loss = edge_loss(_ROWS, [_one_edge(weight=3.0)], _model(), settings)
 
@@ -95,7 +82,7 @@ def test_weights_of_edges_and_sides_multiply_the_loss() -> None:
 def test_masked_negative_does_not_count() -> None:
     group = _one_edge(masked=torch.tensor([[0], [1]]))
 
-    loss = edge_loss(_ROWS, [group], _model(), _settings())
+    loss = edge_loss(_ROWS, [group], _model(), make_loss_settings())
 
     expected = math.log(math.exp(2) + math.exp(1)) - 2.0
     assert float(loss.rhs) == pytest.approx(expected, rel=1e-6)
@@ -106,7 +93,7 @@ def test_penalties_are_added_to_the_total_only() -> None:
     for parameters in model.parameters():
         parameters.data.fill_(-3.0)
 
-    loss = edge_loss(_ROWS, [_one_edge()], model, _settings(l2=0.1, n3=0.01))
+    loss = edge_loss(_ROWS, [_one_edge()], model, make_loss_settings(l2=0.1, n3=0.01))
 
     # 2^2 + 1^2 + 3^2 = 14 and 2^3 + 1^3 + 3^3 = 36.
     assert float(loss.total.detach() - loss.lhs - loss.rhs) == pytest.approx(
@@ -127,7 +114,12 @@ def test_complex_numbers_are_penalised_by_their_moduli() -> None:
     lhs, rhs = torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, -2.0]])
 
     total = regularizers.penalty(
-        model, lhs, rhs, torch.tensor([0]), torch.tensor([2.0]), _settings(n3=0.1)
+        model,
+        lhs,
+        rhs,
+        torch.tensor([0]),
+        torch.tensor([2.0]),
+        make_loss_settings(n3=0.1),
     )
 
     # 5^3 + 2^3, and the mean of 1^3 and 3^3.
@@ -142,7 +134,7 @@ def test_every_objective_composes_with_every_comparator(
     step = RandomStep(num_edges=7, chunk_size=3, num_negatives=4, in_batch=True)
     model = _model(comparator, dim=4).double()
 
-    loss = edge_loss(step.rows, step.groups, model, _settings(kind))
+    loss = edge_loss(step.rows, step.groups, model, make_loss_settings(kind=kind))
     loss.total.backward()  # type: ignore[no-untyped-call]
 
     assert math.isfinite(float(loss.total.detach()))
@@ -160,7 +152,7 @@ def test_negative_has_the_score_of_its_edge() -> None:
     for parameters in model.parameters():
         parameters.data.fill_(0.7)
 
-    loss = edge_loss(rows, [group], model, _settings())
+    loss = edge_loss(rows, [group], model, make_loss_settings())
 
     assert float(loss.lhs) == pytest.approx(math.log(2.0), rel=1e-6)
     assert float(loss.rhs) == pytest.approx(math.log(2.0), rel=1e-6)

@@ -3,7 +3,7 @@
 """Losses and gradients of a step by operations of torch, on any device."""
 
 import functools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -88,7 +88,6 @@ class FusedParts:
             self._model,
             self._settings,
             functools.partial(self._rank, part),
-            functools.partial(self._step.skip, [part]),
         )
         for (name, side), gradient in zip(sides.values(), found.known, strict=True):
             if gradient is not None:
@@ -96,9 +95,27 @@ class FusedParts:
         return found
 
     def _rank(
+        self, part: GroupPart, queries: Mapping[Side, Query]
+    ) -> tuple[tuple[Tensor, Tensor], Sequence[Flow]]:
+        """See `known_flow.Rank`."""
+        factors = known_flow.ranked_sides(self._settings)
+        losses: list[Tensor] = []
+        flows: list[Flow] = []
+        for side in Side:
+            if side not in queries:
+                self._step.skip(part, side)
+                losses.append(part.group.weight.new_zeros(()))
+                continue
+            weight = part.of(part.group.weight) * factors[side]
+            loss, more = self._rank_side(part, side, queries[side], weight)
+            losses.append(loss)
+            flows += more
+        return (losses[0], losses[1]), flows
+
+    def _rank_side(
         self, part: GroupPart, place: Side, query: Query, weight: Tensor
     ) -> tuple[Tensor, Sequence[Flow]]:
-        """See `known_flow.Rank`."""
+        """Returns the loss of one side, and what flows back to its queries."""
         name, side = part.group.sides[place]
         rows, gradients = self._step.rows[name], self._step.gradients[name]
         with torch.enable_grad():

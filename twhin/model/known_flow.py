@@ -23,9 +23,11 @@ from twhin.model.side import Side
 
 # A tensor, and the gradient of the loss by it.
 Flow: TypeAlias = tuple[Tensor, Tensor]
-# (side, query, weight [B] of each edge's loss) -> the loss of ranking that side's
-# entities, and what flows back to the query. Writes the gradients of the side's rows.
-Rank: TypeAlias = Callable[[Side, Query, Tensor], tuple[Tensor, Sequence[Flow]]]
+# The queries of the sides that are ranked -> the losses of both sides, and what flows
+# back to the queries. Writes the gradients of the rows of both sides.
+Rank: TypeAlias = Callable[
+    [Mapping[Side, Query]], tuple[tuple[Tensor, Tensor], Sequence[Flow]]
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,6 @@ def compute(
     model: RelationModel,
     settings: Loss,
     rank: Rank,
-    skip: Callable[[Side], None],
 ) -> Found:
     """Ranks the sides of edges that have a weight.
 
@@ -70,36 +71,41 @@ def compute(
       weight: [B] float32, the weights of the edges.
       model: The relations.
       settings: The objective.
-      rank: Ranks one side.
-      skip: Zeroes the gradients of a side's rows.
+      rank: Ranks the entities.
     """
     with torch.enable_grad():
         lhs, rhs = (each.detach().requires_grad_() for each in entities)
         queries = {
-            Side.LHS: model.query(Side.LHS, rhs, rel),
-            Side.RHS: model.query(Side.RHS, lhs, rel),
+            side: model.query(side, rhs if side is Side.LHS else lhs, rel)
+            for side in ranked_sides(settings)
         }
         penalty = regularizers.penalty(model, lhs, rhs, rel, weight, settings)
-    losses, flows = [], [(penalty, torch.ones_like(penalty))]
-    factors = ranked_sides(settings)
-    for side in Side:
-        if side not in factors:
-            skip(side)
-            losses.append(torch.zeros_like(penalty))
-            continue
-        loss, more = rank(side, queries[side], weight * factors[side])
-        losses.append(loss)
-        flows += more
-    flows = [flow for flow in flows if flow[0].requires_grad]
-    found = torch.autograd.grad(
-        [tensor for tensor, _ in flows],
-        [lhs, rhs, *model.parameters()],
-        [gradient for _, gradient in flows],
-        allow_unused=True,
-    )
+    losses, flows = rank(queries)
+    flows = [*flows, (penalty, torch.ones_like(penalty))]
+    found = flow_back(flows, [lhs, rhs, *model.parameters()])
     return Found(
-        losses=(losses[0], losses[1]),
+        losses=losses,
         penalty=penalty.detach(),
         known=found[:2],
         parameters=found[2:],
+    )
+
+
+def flow_back(
+    flows: Sequence[Flow], inputs: Sequence[Tensor]
+) -> tuple[Tensor | None, ...]:
+    """Returns the gradients by the inputs that tensors are computed from.
+
+    Args:
+      flows: The tensors; those that need no gradient do not count.
+      inputs: Leaves.
+    """
+    flows = [flow for flow in flows if flow[0].requires_grad]
+    if not flows:
+        return (None,) * len(inputs)
+    return torch.autograd.grad(
+        [tensor for tensor, _ in flows],
+        list(inputs),
+        [gradient for _, gradient in flows],
+        allow_unused=True,
     )

@@ -8,20 +8,11 @@ import math
 import pytest
 import torch
 
-from twhin.config.settings import Loss, LossKind
+from twhin.config.settings import LossKind
 from twhin.model.losses import make_loss
+from twhin.testing.step_settings import make_loss_settings
 
-_SETTINGS = Loss(
-    kind=LossKind.SOFTMAX,
-    temperature=1.0,
-    margin=0.5,
-    adversarial_temperature=1.0,
-    negative_weight=2.0,
-    lhs_weight=1.0,
-    rhs_weight=1.0,
-    l2=0.0,
-    n3=0.0,
-)
+_SETTINGS = make_loss_settings(margin=0.5, negative_weight=2.0)
 
 
 def _softplus(x: float) -> float:

@@ -75,6 +75,18 @@ class RelationOperator(ABC):
           comparator: One of those for which `has_transpose` is true.
         """
 
+    def shift(self, parameters: Tensor, dim: int) -> Tensor | None:
+        """Returns s with operator_rel(x) = x + s_rel for all x; None where there is none.
+
+        Args:
+          parameters: [R, P] float32.
+          dim: D.
+
+        Returns:
+          [R, D] float32.
+        """
+        return None
+
     def moduli(self, x: Tensor) -> Tensor:
         """Returns the absolute values of the numbers of an embedding.
 
@@ -118,6 +130,10 @@ class IdentityOperator(RelationOperator):
         """x itself."""
         return Query(vectors=x)
 
+    def shift(self, parameters: Tensor, dim: int) -> Tensor:
+        """0."""
+        return parameters.new_zeros(len(parameters), dim)
+
 
 class TranslationOperator(RelationOperator):
     """x + r, from r = 0.
@@ -146,6 +162,10 @@ class TranslationOperator(RelationOperator):
         if comparator is Comparator.DOT:
             return Query(vectors=x, bias=(r * x).sum(-1))
         return Query(vectors=x - r)
+
+    def shift(self, parameters: Tensor, dim: int) -> Tensor:
+        """r."""
+        return parameters
 
 
 class DiagonalOperator(RelationOperator):

@@ -11,6 +11,11 @@ from twhin.config.settings import Loss
 from twhin.model.relation_model import RelationModel
 
 
+def are_used(settings: Loss) -> bool:
+    """Returns whether there is a penalty at all."""
+    return bool(settings.l2 or settings.n3)
+
+
 def penalty(
     model: RelationModel,
     lhs: Tensor,
@@ -35,7 +40,7 @@ def penalty(
 
     Reference: Lacroix et al., arXiv 1806.07297, section 4 (N3).
     """
-    if not settings.l2 and not settings.n3:
+    if not are_used(settings):
         return weight.new_zeros(())
 
     def size(moduli: Tensor) -> Tensor:

@@ -58,6 +58,7 @@ class RelationModel(nn.Module):
         self.comparator = make_comparator(comparator)
         self.reciprocal = reciprocal
         self.comparator_kind = comparator
+        self._embedding_dim = embedding_dim
         self._kinds = list(dict.fromkeys(operators))
         self._operators: dict[str, RelationOperator] = {
             str(kind): make_operator(kind) for kind in self._kinds
@@ -78,9 +79,13 @@ class RelationModel(nn.Module):
         # position among the relations with that operator.
         kind_of = [self._kinds.index(kind) for kind in operators]
         place = [kind_of[:r].count(kind) for r, kind in enumerate(kind_of)]
+        before = [sum(kind in self._kinds[:k] for kind in operators) for k in kind_of]
+        row = [start + own for start, own in zip(before, place, strict=True)]
+        self.register_buffer("_row", torch.tensor(row), persistent=False)
         self.register_buffer("_kind_of", torch.tensor(kind_of), persistent=False)
         self.register_buffer("_place", torch.tensor(place), persistent=False)
 
+    _row: Tensor
     _kind_of: Tensor
     _place: Tensor
 
@@ -103,6 +108,31 @@ class RelationModel(nn.Module):
                 bias = known.new_zeros(rel.shape) if bias is None else bias
                 bias = bias.index_copy(0, chosen, part.bias)
         return Query(vectors=vectors, bias=bias)
+
+    def shifts(self, side: Side) -> Tensor | None:
+        """Returns s: all a query does to a known vector is to add s of its relation.
+
+        A bias aside, as `query` may give one. None where operators do more. For
+        comparison by dot product or cosine.
+
+        Args:
+          side: The side that candidates stand on.
+
+        Returns:
+          [R, D] float32, by relation index.
+        """
+        shifts = []
+        for kind in self._kinds:
+            parameters = self._parameter_sets(kind)[-1 if side is Side.LHS else 0]
+            shift = self._operators[str(kind)].shift(parameters, self._embedding_dim)
+            if shift is None:
+                return None
+            shifts.append(shift)
+        joined = torch.cat(shifts)[self._row] if len(shifts) > 1 else shifts[0]
+        if side is Side.LHS and not self.reciprocal:
+            # x + s is compared like x, but for a bias.
+            return torch.zeros_like(joined)
+        return joined
 
     def penalties(
         self,

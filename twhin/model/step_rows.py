@@ -38,11 +38,10 @@ class StepRows:
             drawn.of(self.gradients[name]).zero_()
         return shared
 
-    def skip(self, parts: Sequence[GroupPart], place: Side) -> None:
+    def skip(self, part: GroupPart, place: Side) -> None:
         """Zeroes the gradients of a side that is not ranked; not of what is shared."""
-        for part in parts:
-            name, side = part.group.sides[place]
-            gradients = self.gradients[name]
-            part.entities_of(side).of(gradients).zero_()
-            if not side.shared_negatives:
-                part.negatives_of(side).of(gradients).zero_()
+        name, side = part.group.sides[place]
+        gradients = self.gradients[name]
+        part.entities_of(side).of(gradients).zero_()
+        if not side.shared_negatives:
+            part.negatives_of(side).of(gradients).zero_()

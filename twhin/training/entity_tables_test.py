@@ -25,7 +25,7 @@ from twhin.errors import ConfigError
 from twhin.graph.schema import EntityTypeSchema, GraphSchema
 from twhin.testing.dense_tables import DenseTables
 from twhin.testing.ranks import run_ranks
-from twhin.testing.table_settings import make_optimizer, make_table
+from twhin.testing.step_settings import make_optimizer, make_table
 from twhin.training.entity_tables import EntityTables
 from twhin.training.parallel_table_kernel import is_parallel
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from twhin.testing.table_settings import make_negatives
+from twhin.testing.step_settings import make_negatives
 from twhin.training.negative_sampler import NegativeSampler
 
 _DEGREES = {"user": np.array([0, 1, 4, 9]), "tweet": np.array([3, 3])}

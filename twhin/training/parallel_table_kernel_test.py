@@ -13,7 +13,7 @@ from torch import Tensor
 from twhin.config.settings import Dtype, Kernel, OptimizerKind
 from twhin.cpu import threads
 from twhin.graph.schema import EntityTypeSchema, GraphSchema
-from twhin.testing.table_settings import make_optimizer, make_table
+from twhin.testing.step_settings import make_optimizer, make_table
 from twhin.training import entity_tables
 from twhin.training.entity_tables import EntityTables
 from twhin.training.parallel_table_kernel import is_parallel

@@ -20,7 +20,7 @@ from twhin.graph.schema import EntityTypeSchema, GraphSchema, RelationSchema
 from twhin.model.edge_group import EdgeGroup
 from twhin.model.side import Side
 from twhin.testing.ranks import run_ranks
-from twhin.testing.table_settings import make_negatives
+from twhin.testing.step_settings import make_negatives
 from twhin.training.known_edges import KnownEdges
 from twhin.training.negative_sampler import NegativeSampler
 from twhin.training.step_batch import StepBatch

@@ -20,8 +20,6 @@ from torch import Tensor
 from twhin.config.settings import (
     Comparator,
     Kernel,
-    Loss,
-    LossKind,
     Operator,
     OptimizerKind,
     Sharding,
@@ -35,7 +33,12 @@ from twhin.model.relation_model import RelationModel
 from twhin.testing.dense_tables import DenseTables
 from twhin.testing.dense_trainer import DenseTrainer
 from twhin.testing.ranks import run_ranks
-from twhin.testing.table_settings import make_negatives, make_optimizer, make_table
+from twhin.testing.step_settings import (
+    make_loss_settings,
+    make_negatives,
+    make_optimizer,
+    make_table,
+)
 from twhin.training.entity_tables import EntityTables
 from twhin.training.step_batch import StepBatch
 from twhin.training.step_batch_builder import StepBatchBuilder
@@ -57,17 +60,7 @@ _SCHEMA = GraphSchema(
     ),
 )
 _OPTIMIZER = make_optimizer(eps=1e-6)
-_LOSS = Loss(
-    kind=LossKind.SOFTMAX,
-    temperature=1.0,
-    margin=1.0,
-    adversarial_temperature=1.0,
-    negative_weight=1.0,
-    lhs_weight=0.7,
-    rhs_weight=1.0,
-    l2=0.01,
-    n3=0.0,
-)
+_LOSS = make_loss_settings(lhs_weight=0.7, l2=0.01)
 _CASES: dict[str, tuple[dict[str, Table], Comparator]] = {
     "rowwise_adagrad": (
         {name: make_table() for name in _NUM_ENTITIES},

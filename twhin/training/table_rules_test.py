@@ -16,7 +16,7 @@ from twhin.config.settings import (
     Sharding,
 )
 from twhin.errors import ConfigError
-from twhin.testing.table_settings import make_table
+from twhin.testing.step_settings import make_table
 from twhin.training.table_rules import (
     UPDATE_RULES,
     bytes_per_row,

@@ -7,7 +7,7 @@ import torch
 
 from twhin.config.settings import FrozenRows
 from twhin.testing.earlier_models import ModelInMemory, join_for_test
-from twhin.testing.table_settings import make_table
+from twhin.testing.step_settings import make_table
 from twhin.warm_start.prior import Prior, freeze_tables, needs_prior
 
 EARLIER = torch.tensor([[1.0, 0.0, 2.0, 0.0], [0.0, 4.0, 0.0, 8.0]])

@@ -1,6 +1,6 @@
 # Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
 
-"""Settings of tables and negatives with the defaults of a configuration."""
+"""Settings of a step: tables, negatives and loss, plain ones with changes."""
 
 from dataclasses import replace
 from typing import Any
@@ -10,6 +10,8 @@ from twhin.config.settings import (
     FrozenRows,
     Kernel,
     KnownEdges,
+    Loss,
+    LossKind,
     Negatives,
     Optimizer,
     OptimizerKind,
@@ -59,5 +61,21 @@ def make_negatives(**changes: Any) -> Negatives:
         logq_correction=False,
         mask_known=KnownEdges.BATCH,
         share_across_ranks=False,
+    )
+    return replace(default, **changes)
+
+
+def make_loss_settings(**changes: Any) -> Loss:
+    """Returns a softmax loss with factors of 1 and no penalty, with changes."""
+    default = Loss(
+        kind=LossKind.SOFTMAX,
+        temperature=1.0,
+        margin=1.0,
+        adversarial_temperature=1.0,
+        negative_weight=1.0,
+        lhs_weight=1.0,
+        rhs_weight=1.0,
+        l2=0.0,
+        n3=0.0,
     )
     return replace(default, **changes)
