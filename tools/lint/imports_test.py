@@ -25,7 +25,7 @@ _TRAINING = (
 _SERVING = ("bundle", "retrieval")
 _ALLOWED: dict[str, set[str]] = {
     **{name: set(_TRAINING[:place]) for place, name in enumerate(_TRAINING)},
-    "bundle": set(),
+    "bundle": {"cpu"},
     "retrieval": {"bundle"},
     "serving": set(_SERVING),
     "client": set(_SERVING),

@@ -10,7 +10,8 @@ makes bazel-bin/tools/wheel/twhin_client-VERSION-py3-none-any.whl;
 
 writes it into a folder and prints its path. It holds
 twhin.client and what that imports of this project, and needs grpcio, numpy and
-protobuf; faiss-cpu too for retrieval from a bundle in the process, and torch for
+protobuf; numba too for lookups twice as fast, faiss-cpu for retrieval, both from a
+bundle in the process, and torch for
 twhin.client.torch_lookup. The same sources give the same bytes.
 
 Reference: https://packaging.python.org/specifications/binary-distribution-format
@@ -49,6 +50,8 @@ Requires-Python: >=3.11
 Requires-Dist: grpcio>=1.60
 Requires-Dist: numpy>=1.26
 Requires-Dist: protobuf>={protobuf},<{next_protobuf}
+Provides-Extra: fast
+Requires-Dist: numba>=0.60; extra == "fast"
 Provides-Extra: retrieval
 Requires-Dist: faiss-cpu>=1.8; extra == "retrieval"
 Provides-Extra: torch

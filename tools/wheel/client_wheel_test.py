@@ -22,12 +22,18 @@ import importlib, sys
 from pathlib import Path
 wheel, libraries, bundle, user = sys.argv[1:]
 sys.path[:0] = [wheel, libraries]
-lazy = {"twhin.client.torch_lookup", "twhin.client.local_retrieval"}
+lazy = {
+    "twhin.bundle.row_loops",
+    "twhin.client.torch_lookup",
+    "twhin.client.local_retrieval",
+    "twhin.cpu.compiled",
+    "twhin.cpu.prefetch",
+}
 for path in sorted(Path(wheel, "twhin").rglob("*.py")):
     name = ".".join(path.relative_to(wheel).with_suffix("").parts)
     if name not in lazy and not name.startswith("twhin.retrieval."):
         importlib.import_module(name)
-for name in ("torch", "faiss", "prometheus_client", "yaml"):
+for name in ("torch", "faiss", "numba", "prometheus_client", "yaml"):
     try:
         importlib.import_module(name)
     except ModuleNotFoundError:
@@ -123,6 +129,7 @@ def test_wheel_holds_the_client_and_no_server(wheel: Path) -> None:
         "allocator.py",
         "bundle",
         "client",
+        "cpu",
         "errors.py",
         "retrieval",
         "v1",

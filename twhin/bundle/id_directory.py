@@ -7,8 +7,9 @@ key. Keys spread evenly, so their leading bits number buckets of a few rows:
 
     id -> key -> buckets[key >> (64 - bits)] -> a few neighbouring keys -> row
 
-Of many ids the neighbouring keys are all compared at once, a window of 16 from the
-first row of the bucket; only keys behind their window are searched for.
+Compiled loops search where they can be had. Elsewhere, of many ids, the neighbouring
+keys are all compared at once, a window of 16 from the first row of the bucket; only
+keys behind their window are searched for.
 
 A found string is compared with the stored one: no other id ever matches. For
 int64 ids the key alone decides, since no two ids share one.
@@ -22,7 +23,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from twhin.bundle import id_hash
+from twhin.bundle import id_hash, optional_loops
 from twhin.bundle.id_hash import Int64Array, UInt64Array
 from twhin.bundle.mapped_file import MappedFile
 from twhin.errors import BundleError
@@ -63,7 +64,8 @@ class IdDirectory:
         self._keys = self._map(folder, ids.keys, np.uint64, num_rows)
         num_buckets = 1 << ids.num_bucket_bits
         self._buckets = self._map(folder, ids.buckets, np.int64, num_buckets + 1)
-        self._bucket_shift = 64 - ids.num_bucket_bits
+        self._bucket_bits = int(ids.num_bucket_bits)
+        self._bucket_shift = 64 - self._bucket_bits
         self._bucket_shift_u64 = np.array(self._bucket_shift, np.uint64)
         self._first_step = 1 << max(ids.max_bucket_rows.bit_length() - 1, 0)
         self._window = min(_MAX_WINDOW, 1 << max(num_rows.bit_length() - 1, 0))
@@ -147,6 +149,14 @@ class IdDirectory:
         if array.dtype.kind not in "iu":
             raise TypeError(f"ids: expected int64, got {array.dtype}")
         array = array.astype(np.int64, copy=False)
+        if (loops := optional_loops.row_loops()) is not None:
+            found: Int64Array = loops.find_int64(
+                np.ascontiguousarray(array),
+                self._buckets,
+                self._keys,
+                self._bucket_bits,
+            )
+            return found
         if len(array) > _FEW:
             return self._find_keys(id_hash.int64_keys(np.ascontiguousarray(array)))
         return np.array(
@@ -181,6 +191,11 @@ class IdDirectory:
 
     def _find_keys(self, keys: UInt64Array) -> Int64Array:
         """Returns the row of each key, or -1."""
+        if (loops := optional_loops.row_loops()) is not None:
+            found: Int64Array = loops.find_keys(
+                keys, self._buckets, self._keys, self._bucket_bits
+            )
+            return found
         if len(keys) <= _BLOCK_KEYS:
             return self._find_block(keys)
         rows = np.empty(len(keys), np.int64)

@@ -26,15 +26,15 @@ MAX_ID_BYTES = 1024
 UInt64Array: TypeAlias = npt.NDArray[np.uint64]
 Int64Array: TypeAlias = npt.NDArray[np.int64]
 
-_GOLDEN = 0x9E3779B97F4A7C15
-_FIRST = 0xBF58476D1CE4E5B9
-_SECOND = 0x94D049BB133111EB
+GOLDEN = 0x9E3779B97F4A7C15
+FIRST = 0xBF58476D1CE4E5B9
+SECOND = 0x94D049BB133111EB
 # For arrays, as arrays of no dimension: numpy converts any other number anew.
 _GOLDEN_U64, _FIRST_U64, _SECOND_U64, _27, _30, _31 = map(
-    np.array, map(np.uint64, (_GOLDEN, _FIRST, _SECOND, 27, 30, 31))
+    np.array, map(np.uint64, (GOLDEN, FIRST, SECOND, 27, 30, 31))
 )
-_FIRST_INVERSE = pow(_FIRST, -1, 1 << 64)
-_SECOND_INVERSE = pow(_SECOND, -1, 1 << 64)
+_FIRST_INVERSE = pow(FIRST, -1, 1 << 64)
+_SECOND_INVERSE = pow(SECOND, -1, 1 << 64)
 _MASK = (1 << 64) - 1
 _NO_ID = b"\xff"  # Not UTF-8.
 # Ids that are hashed at a time: bounds the temporary memory.
@@ -67,8 +67,8 @@ def unmix(mixed: UInt64Array) -> UInt64Array:
 
 def mix_one(value: int) -> int:
     """Returns `mix` of a single Python int in [0, 2 ** 64)."""
-    value = ((value ^ (value >> 30)) * _FIRST) & _MASK
-    value = ((value ^ (value >> 27)) * _SECOND) & _MASK
+    value = ((value ^ (value >> 30)) * FIRST) & _MASK
+    value = ((value ^ (value >> 27)) * SECOND) & _MASK
     return value ^ (value >> 31)
 
 
@@ -79,12 +79,12 @@ def int64_keys(ids: Int64Array) -> UInt64Array:
 
 def int64_key(entity_id: int) -> int:
     """Returns the key of one int64 id, in [0, 2 ** 64)."""
-    return mix_one((entity_id & _MASK) ^ _GOLDEN)
+    return mix_one((entity_id & _MASK) ^ GOLDEN)
 
 
 def ids_of_int64_keys(keys: UInt64Array) -> Int64Array:
     """Returns the int64 ids that `int64_keys` maps to `keys`."""
-    return (unmix(keys) ^ np.uint64(_GOLDEN)).view(np.int64)
+    return (unmix(keys) ^ np.uint64(GOLDEN)).view(np.int64)
 
 
 def pack_strings(
@@ -172,6 +172,6 @@ def first_keys_of_shards(num_shards: int) -> UInt64Array:
 def multipliers(num_words: int, seed: int) -> UInt64Array:
     """Returns the odd multipliers of the first words; uint64 [num_words]."""
     return mix(
-        np.arange(1, num_words + 1, dtype=np.uint64) * np.uint64(_GOLDEN)
+        np.arange(1, num_words + 1, dtype=np.uint64) * np.uint64(GOLDEN)
         ^ np.uint64(mix_one(seed + 1))
     ) | np.uint64(1)

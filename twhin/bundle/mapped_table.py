@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from twhin.bundle import kinds
+from twhin.bundle import kinds, optional_loops
 from twhin.bundle.id_hash import Int64Array
 from twhin.bundle.mapped_region import MappedRegion
 from twhin.bundle.row_format import RowFormat, decode_rows, row_width, storage_dtype
@@ -124,6 +124,10 @@ class MappedTable:
             out = np.empty((len(rows), self.stored_width), self.stored_dtype)
         if not self.shards:
             out[:] = 0
+            return out
+        if (loops := optional_loops.row_loops()) is not None:
+            stored = self._stored.view(np.uint8)
+            loops.take(rows, self._starts, self._shifts, stored, out.view(np.uint8))
             return out
         places = rows
         if not self._in_place:

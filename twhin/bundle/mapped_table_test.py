@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from twhin.bundle import optional_loops
 from twhin.bundle.mapped_table import MappedTable
 from twhin.bundle.row_format import RowFormat, encode_rows
 from twhin.bundle.table_writer import shard_path, write_shard
@@ -21,6 +22,15 @@ _FORMATS = {
     RowFormat.FLOAT16: bundle_pb2.ROW_FORMAT_FLOAT16,
     RowFormat.INT8: bundle_pb2.ROW_FORMAT_INT8,
 }
+
+
+@pytest.fixture(params=["compiled", "numpy"], autouse=True)
+def _loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs each test with compiled loops and without."""
+    if request.param == "numpy":
+        monkeypatch.setattr(optional_loops, "row_loops", lambda: None)
+    else:
+        assert optional_loops.row_loops() is not None
 
 
 def _open(
