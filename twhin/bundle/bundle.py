@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from twhin.bundle import checksum, kinds, versions
-from twhin.bundle.id_directory import EntityIds, IdDirectory
+from twhin.bundle import checksum, kinds, optional_loops, versions
+from twhin.bundle.id_directory import EntityIds, IdDirectory, int64_array
 from twhin.bundle.id_hash import Int64Array
 from twhin.bundle.kinds import Comparator
 from twhin.bundle.manifest import read_manifest
@@ -114,6 +114,41 @@ class Bundle:
     def find(self, entity_type: str, ids: EntityIds) -> Int64Array:
         """Returns the row of each id, -1 where unknown; see `IdDirectory.find`."""
         return self.directories[entity_type].find(ids)
+
+    def lookup(
+        self, entity_type: str, ids: EntityIds, *, dtype: npt.DTypeLike = np.float32
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[np.bool_]]:
+        """Returns the embeddings of ids, and whether each is known and loaded.
+
+        Args:
+          entity_type: The entity type.
+          ids: n ids; see `IdDirectory.find`.
+          dtype: float32 or float16.
+
+        Returns:
+          [n, D] of `dtype`, zeros for what is not known, and [n] bool.
+
+        Raises:
+          TypeError: The ids are not of the type's kind.
+        """
+        directory, table = self.directories[entity_type], self.tables[entity_type]
+        loops = optional_loops.row_loops()
+        if (
+            loops is None
+            or not len(ids)
+            or directory.is_string
+            or not (table.num_rows and table.is_complete)
+            or table.stored_dtype != dtype
+        ):
+            rows = directory.find(ids)
+            found = table.holds(rows)
+            return table.vectors(rows, dtype=dtype, held=found), found
+        sought = int64_array(ids)
+        values = np.empty((len(sought), self.dim), dtype)
+        found = loops.lookup(
+            sought, *directory.search, *table.layout, values.view(np.uint8)
+        )
+        return values, found
 
     def ids(self, entity_type: str, rows: npt.ArrayLike) -> npt.NDArray[Any]:
         """Returns the id of each row; see `IdDirectory.ids`."""

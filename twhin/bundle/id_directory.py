@@ -43,8 +43,27 @@ _MAX_WINDOW = 16
 _BLOCK_KEYS = 1 << 12
 
 
+def int64_array(ids: EntityIds) -> Int64Array:
+    """Returns int64 ids as a C-contiguous array.
+
+    Raises:
+      TypeError: They are no integers.
+    """
+    array = np.asarray(ids)
+    if array.dtype.kind not in "iu":
+        raise TypeError(f"ids: expected int64, got {array.dtype}")
+    return np.ascontiguousarray(array, np.int64)
+
+
 class IdDirectory:
-    """The ids of one entity type. Thread-safe; all memory is shared pages."""
+    """The ids of one entity type. Thread-safe; all memory is shared pages.
+
+    Attributes:
+      num_rows: The number of rows of the table.
+      is_string: Whether ids are strings.
+      hash_seed: The seed of the keys of strings.
+      search: Buckets, keys and the bits of a bucket, as `row_loops` takes them.
+    """
 
     def __init__(self, folder: Path, ids: bundle_pb2.BundleIds, num_rows: int) -> None:
         """Maps the directory.
@@ -64,8 +83,8 @@ class IdDirectory:
         self._keys = self._map(folder, ids.keys, np.uint64, num_rows)
         num_buckets = 1 << ids.num_bucket_bits
         self._buckets = self._map(folder, ids.buckets, np.int64, num_buckets + 1)
-        self._bucket_bits = int(ids.num_bucket_bits)
-        self._bucket_shift = 64 - self._bucket_bits
+        self.search = (self._buckets, self._keys, int(ids.num_bucket_bits))
+        self._bucket_shift = 64 - ids.num_bucket_bits
         self._bucket_shift_u64 = np.array(self._bucket_shift, np.uint64)
         self._first_step = 1 << max(ids.max_bucket_rows.bit_length() - 1, 0)
         self._window = min(_MAX_WINDOW, 1 << max(num_rows.bit_length() - 1, 0))
@@ -145,20 +164,12 @@ class IdDirectory:
         return mapped.array(dtype, (size,))
 
     def _find_int64(self, ids: EntityIds) -> Int64Array:
-        array = np.asarray(ids)
-        if array.dtype.kind not in "iu":
-            raise TypeError(f"ids: expected int64, got {array.dtype}")
-        array = array.astype(np.int64, copy=False)
+        array = int64_array(ids)
         if (loops := optional_loops.row_loops()) is not None:
-            found: Int64Array = loops.find_int64(
-                np.ascontiguousarray(array),
-                self._buckets,
-                self._keys,
-                self._bucket_bits,
-            )
+            found: Int64Array = loops.find_int64(array, *self.search)
             return found
         if len(array) > _FEW:
-            return self._find_keys(id_hash.int64_keys(np.ascontiguousarray(array)))
+            return self._find_keys(id_hash.int64_keys(array))
         return np.array(
             [self._find_key(id_hash.int64_key(i)) for i in array.tolist()], np.int64
         )
@@ -192,9 +203,7 @@ class IdDirectory:
     def _find_keys(self, keys: UInt64Array) -> Int64Array:
         """Returns the row of each key, or -1."""
         if (loops := optional_loops.row_loops()) is not None:
-            found: Int64Array = loops.find_keys(
-                keys, self._buckets, self._keys, self._bucket_bits
-            )
+            found: Int64Array = loops.find_keys(keys, *self.search)
             return found
         if len(keys) <= _BLOCK_KEYS:
             return self._find_block(keys)

@@ -47,6 +47,9 @@ class MappedTable:
         rows.
       shards: The loaded shards, ascending, without the empty ones.
       shard_starts: The first row of every shard, loaded or not, and `num_rows`.
+      is_complete: Whether all rows are loaded.
+      layout: The loaded shards' first rows, what is added to their rows for their
+        places, and the stored bytes, as `row_loops` takes them.
     """
 
     def __init__(
@@ -84,11 +87,12 @@ class MappedTable:
         if self._region is not None:
             self._stored = self._region.array(self.stored_dtype)
         self.shards = tuple(self._mapped_shards(loaded))
-        self._complete = sum(s.stop - s.start for s in self.shards) == self.num_rows
+        self.is_complete = sum(s.stop - s.start for s in self.shards) == self.num_rows
         self._end_row = np.array(self.num_rows, np.uint64)
         # What is added to a row to have its place in `_stored`.
         self._starts = np.array([shard.start for shard in self.shards], np.int64)
         self._shifts = np.array(self._places(), np.int64) - self._starts
+        self.layout = (self._starts, self._shifts, self._stored.view(np.uint8))
         self._in_place = len(self.shards) == 1 and not self._shifts.any()
 
     @property
@@ -98,7 +102,7 @@ class MappedTable:
 
     def holds(self, rows: Int64Array) -> npt.NDArray[np.bool_]:
         """Returns whether each row is in [0, num_rows) and in a loaded shard."""
-        if self._complete:
+        if self.is_complete:
             # Without a sign, row -1 is larger than all.
             return rows.view(np.uint64) < self._end_row
         held = np.zeros(rows.shape, np.bool_)
@@ -126,8 +130,7 @@ class MappedTable:
             out[:] = 0
             return out
         if (loops := optional_loops.row_loops()) is not None:
-            stored = self._stored.view(np.uint8)
-            loops.take(rows, self._starts, self._shifts, stored, out.view(np.uint8))
+            loops.take(rows, *self.layout, out.view(np.uint8))
             return out
         places = rows
         if not self._in_place:

@@ -64,6 +64,32 @@ def find_keys(
 
 
 @compiled
+def lookup(
+    ids: Int64Array,
+    buckets: Int64Array,
+    keys: UInt64Array,
+    bucket_bits: int,
+    starts: Int64Array,
+    shifts: Int64Array,
+    stored: NDArray[np.uint8],
+    out: NDArray[np.uint8],
+) -> NDArray[np.bool_]:
+    """Copies the rows of ids, zeros for an unknown one; returns which are known.
+
+    See `find_int64` and `take` for the arguments; all shards are loaded.
+    """
+    rows = find_int64(ids, buckets, keys, bucket_bits)
+    take(rows, starts, shifts, stored, out)
+    found = np.empty(len(rows), np.bool_)
+    for i in range(len(rows)):
+        found[i] = rows[i] >= 0
+        if not found[i]:
+            for b in range(out.shape[1]):
+                out[i, b] = 0
+    return found
+
+
+@compiled
 def take(
     rows: Int64Array,
     starts: Int64Array,

@@ -176,11 +176,7 @@ class LocalSource:
 
 
 def _lookup(bundle: Bundle, entity_type: str, ids: EntityIds, dtype: Dtype) -> Vectors:
-    directory = bundle.directories.get(entity_type)
-    if directory is None:
+    if entity_type not in bundle.directories:
         raise remote_requests.not_found("entity type", entity_type, bundle.tables)
-    rows = directory.find(ids)
-    # All shards are mapped, so that every row that is found is there.
-    found = rows >= 0
-    values = bundle.tables[entity_type].vectors(rows, dtype=dtype, held=found)
+    values, found = bundle.lookup(entity_type, ids, dtype=dtype)
     return Vectors(values=values, found=found, version=bundle.version)
