@@ -45,6 +45,8 @@ def open_named_source(name: str) -> VectorSource:
             tls_certificate=_path(_TLS_CERTIFICATE.value),
             tls_key=_path(_TLS_KEY.value),
         ),
+        # One lookup is over before anything is compiled.
+        compiled=False,
     )
 
 

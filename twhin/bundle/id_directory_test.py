@@ -20,7 +20,7 @@ def _loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> N
     if request.param == "numpy":
         monkeypatch.setattr(optional_loops, "row_loops", lambda: None)
     else:
-        assert optional_loops.row_loops() is not None
+        assert optional_loops.load()
 
 
 def _write(

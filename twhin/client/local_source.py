@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from twhin.bundle import versions
+from twhin.bundle import optional_loops, versions
 from twhin.bundle.bundle import Bundle
 from twhin.client import remote_requests
 from twhin.client.bundle_info import BundleInfo, TableInfo
@@ -30,15 +30,19 @@ class LocalSource:
     client's wheel leaves out; lookups need neither.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path | str, *, compiled: bool = True) -> None:
         """Maps all shards; reads nothing yet.
 
         Args:
           path: The root of a bundle, or the folder of a version.
+          compiled: Whether to compile lookups, where numba is installed: they take
+            half of the time, and the process half a second more to begin with.
 
         Raises:
           BundleError: There is no bundle, or it is damaged.
         """
+        if compiled:
+            optional_loops.load()
         self._path = Path(path)
         self._bundle: Bundle | None = None
         self._retrieval: LocalRetrieval | None = None

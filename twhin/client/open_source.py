@@ -14,7 +14,10 @@ from twhin.errors import ConfigError
 
 
 def open_source(
-    name: str | Path | Sequence[str], connection: Connection | None = None
+    name: str | Path | Sequence[str],
+    connection: Connection | None = None,
+    *,
+    compiled: bool = True,
 ) -> VectorSource:
     """Returns the source of a name.
 
@@ -23,17 +26,18 @@ def open_source(
         one such entry for each server that holds a part of the shards; in one
         string they are joined by ';'.
       connection: How to reach servers; None for the defaults.
+      compiled: See `LocalSource`.
 
     Raises:
       ConfigError: It is neither a folder nor an address.
       BundleError: The folder holds no sound bundle.
     """
     if isinstance(name, Path):
-        return LocalSource(name)
+        return LocalSource(name, compiled=compiled)
     if not isinstance(name, str):
         return RemoteSource(name, connection)
     if os.path.isdir(name):
-        return LocalSource(name)
+        return LocalSource(name, compiled=compiled)
     entries = name.split(";")
     for entry in entries:
         for address in entry.split(","):
