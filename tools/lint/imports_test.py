@@ -52,6 +52,7 @@ _RESERVED = {
     "grpc": {"serving", "client", "bin"},
     "llvmlite": {"cpu"},
     "numba": {"cpu"},
+    "opentelemetry": {"serving"},
     "optuna": {"tuning"},
     "pyarrow": {"graph", "export", "report"},
     "pyspark": {"graph"},

@@ -72,6 +72,7 @@ _FLAGS: dict[str, set[str]] = {
         "tls_client_ca",
         "tls_key",
         "tokens",
+        "trace",
     },
     "train": _RUN
     | {

@@ -84,6 +84,11 @@ _DRAIN_SECS = flags.DEFINE_float(
 _ACCESS_LOG = flags.DEFINE_boolean(
     "access_log", False, "Logs every request as JSON on stderr."
 )
+_TRACE = flags.DEFINE_boolean(
+    "trace",
+    False,
+    "Sends a span of every request to OpenTelemetry; the OTEL_* variables say where.",
+)
 _MAX_IDS = flags.DEFINE_integer(
     "max_ids", _LIMITS.max_ids, "Ids of one lookup or scoring.", lower_bound=1
 )
@@ -164,6 +169,7 @@ def make_options() -> ServerOptions:
         drain_notice_secs=_DRAIN_NOTICE_SECS.value,
         drain_secs=_DRAIN_SECS.value,
         access_log=_ACCESS_LOG.value,
+        trace=_TRACE.value,
         num_workers=_NUM_WORKERS.value or len(os.sched_getaffinity(0)),
     )
 

@@ -32,6 +32,7 @@ class ServerOptions:
         taken while the health service says NOT_SERVING, for balancers to see.
       drain_secs: How long requests may take to end after a SIGTERM.
       access_log: Whether to log every request.
+      trace: Whether requests have spans; see `tracing`.
       num_workers: The number of worker processes.
     """
 
@@ -49,6 +50,7 @@ class ServerOptions:
     drain_notice_secs: float = 0.0
     drain_secs: float = 5.0
     access_log: bool = False
+    trace: bool = False
     num_workers: int = 1
 
 

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from concurrent import futures
 from typing import Any
 
@@ -60,8 +61,18 @@ class Worker:
         )
         limits = server_options.limits
         threads = RequestThreads(handlers.NUM_AT_WORK, limits.max_concurrent + 2)
+        interceptors: list[Any] = []
+        self._end_tracing: Callable[[], None] = _do_nothing
+        if server_options.trace:
+            # Lazy, since nobody else should wait for its import.
+            from twhin.serving import tracing
+
+            provider = tracing.make_provider()
+            interceptors = [tracing.TracingInterceptor(provider, SERVICE_NAME)]
+            self._end_tracing = provider.shutdown
         self._server = grpc.server(
             threads,  # type: ignore[arg-type]  # Only `submit` is used.
+            interceptors=interceptors,
             # Beyond our own limits, which say so: only where refusals pile up.
             maximum_concurrent_rpcs=limits.max_concurrent
             + limits.max_streams
@@ -144,11 +155,16 @@ class Worker:
         self._health.enter_graceful_shutdown()
         time.sleep(self._options.server.drain_notice_secs)
         self._server.stop(self._options.server.drain_secs).wait()
+        self._end_tracing()
 
     def _tell_others(self) -> None:
         """Has the supervisor make all workers look for a new version."""
         if os.getppid() == self._options.supervisor:
             os.kill(self._options.supervisor, signal.SIGHUP)
+
+
+def _do_nothing() -> None:
+    """Ends what never began."""
 
 
 def main(argv: list[str]) -> int:
