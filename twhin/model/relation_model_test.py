@@ -99,3 +99,32 @@ def test_gradient_reaches_every_parameter(reciprocal: bool) -> None:
     for name, parameters in model.named_parameters():
         assert parameters.grad is not None, name
         assert bool((parameters.grad.abs().sum(-1) > 0).all()), name
+
+
+_SHIFTS = [Operator.IDENTITY, Operator.TRANSLATION]
+
+
+@pytest.mark.parametrize("reciprocal", [False, True])
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize(
+    "operators", [_SHIFTS[:1] * 2, _SHIFTS[1:] * 2, [*_SHIFTS, *_SHIFTS[::-1]]]
+)
+def test_shifts_are_all_that_queries_add(
+    operators: list[Operator], side: Side, reciprocal: bool
+) -> None:
+    model = _model(operators, reciprocal=reciprocal)
+    rel = torch.arange(len(operators)).repeat(2)
+    known = torch.randn(len(rel), 2, generator=torch.Generator().manual_seed(7))
+
+    shifts = model.shifts(side)
+
+    assert shifts is not None
+    torch.testing.assert_close(
+        known + shifts[rel], model.query(side, known, rel).vectors
+    )
+
+
+def test_operators_that_do_more_have_no_shifts() -> None:
+    model = _model([Operator.TRANSLATION, Operator.DIAGONAL], reciprocal=True)
+
+    assert [model.shifts(side) for side in Side] == [None, None]
