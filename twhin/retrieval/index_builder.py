@@ -15,7 +15,7 @@ from twhin.retrieval import comparators
 from twhin.retrieval.operators import Floats
 from twhin.v1 import bundle_pb2
 
-_ROWS_PER_LIST = 64
+_ROWS_PER_LIST = 32
 _MIN_TRAINING_ROWS = 1 << 14
 _NUM_ITERATIONS = 10
 _BITS_PER_CODE = 8

@@ -72,9 +72,14 @@ def test_there_is_no_index_for_sums_of_differences(
 
 @pytest.mark.parametrize(
     ("shard_rows", "num_lists"),
-    [((1024,), 32), ((1_000_000,), 1024), ((500_000, 500_000), 1024), ((40_000,), 256)],
+    [
+        ((1024,), 32),
+        ((1_000_000,), 4096),
+        ((500_000, 500_000), 4096),
+        ((40_000,), 1024),
+    ],
 )
-def test_lists_are_about_the_root_of_a_shard(
+def test_lists_are_about_four_times_the_root_of_a_shard(
     shard_rows: tuple[int, ...], num_lists: int
 ) -> None:
     assert choose_num_lists(shard_rows) == num_lists
