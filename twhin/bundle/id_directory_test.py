@@ -7,20 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twhin.bundle import id_hash, id_writer, optional_loops
+from twhin.bundle import id_hash, id_writer
 from twhin.bundle.id_directory import IdDirectory
 from twhin.bundle.id_hash import Int64Array
 from twhin.bundle.utf8_ids import Utf8Ids
 from twhin.errors import BundleError
-
-
-@pytest.fixture(params=["compiled", "numpy"], autouse=True)
-def _loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs each test with compiled loops and without."""
-    if request.param == "numpy":
-        monkeypatch.setattr(optional_loops, "row_loops", lambda: None)
-    else:
-        assert optional_loops.load()
+from twhin.testing.both_loops import both_loops  # noqa: F401  # A fixture.
 
 
 def _write(

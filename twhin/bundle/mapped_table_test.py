@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from twhin.bundle import optional_loops
 from twhin.bundle.mapped_table import MappedTable
 from twhin.bundle.row_format import RowFormat, encode_rows
 from twhin.bundle.table_writer import shard_path, write_shard
+from twhin.testing.both_loops import both_loops  # noqa: F401  # A fixture.
 from twhin.v1 import bundle_pb2
 
 _ROWS = np.arange(40, dtype=np.float32).reshape(10, 4)
@@ -22,15 +22,6 @@ _FORMATS = {
     RowFormat.FLOAT16: bundle_pb2.ROW_FORMAT_FLOAT16,
     RowFormat.INT8: bundle_pb2.ROW_FORMAT_INT8,
 }
-
-
-@pytest.fixture(params=["compiled", "numpy"], autouse=True)
-def _loops(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs each test with compiled loops and without."""
-    if request.param == "numpy":
-        monkeypatch.setattr(optional_loops, "row_loops", lambda: None)
-    else:
-        assert optional_loops.load()
 
 
 def _open(

@@ -7,7 +7,7 @@ loop over rows keeps a row in the cache until it is done. numba compiles such lo
 when a process first calls them, without a compiler on the machine.
 
 What is kept on disk follows the file of a loop, not those of loops that it calls from
-other files: who changes `blas.py` removes `__pycache__/*.nbi` of its callers.
+other files: who changes one of these removes `__pycache__/*.nbi` of its callers.
 """
 
 import functools
@@ -21,19 +21,17 @@ _Loop = TypeVar("_Loop", bound=Callable[..., Any])
 _FLAGS = frozenset({"reassoc", "contract", "arcp", "nsz"})
 
 
-def compiled(loop: _Loop, *, no_nan: bool = False) -> _Loop:
+def compiled(loop: _Loop) -> _Loop:
     """Compiles a loop, which then runs beside other threads.
 
     Args:
       loop: A function of arrays and numbers.
-      no_nan: Whether it need not care for what is not a number, and be faster.
 
     What was compiled is kept beside the source, or else in the user's cache; where
     neither can be written, each process compiles for itself.
     """
-    flags = {*_FLAGS, "nnan"} if no_nan else set(_FLAGS)
     compile_ = functools.partial(
-        numba.njit, nogil=True, error_model="numpy", fastmath=flags
+        numba.njit, nogil=True, error_model="numpy", fastmath=set(_FLAGS)
     )
     try:
         wrapped: _Loop = compile_(cache=True)(loop)

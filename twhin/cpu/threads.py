@@ -58,7 +58,8 @@ def run_all(calls: Sequence[Callable[[], _Result]]) -> list[_Result]:
             results[place] = call()
 
     num_helpers = min(_num_threads, len(calls)) - 1
-    helpers = [_pool(num_helpers).submit(take) for _ in range(num_helpers)]
+    pool = _pool(_num_threads - 1)
+    helpers = [pool.submit(take) for _ in range(num_helpers)]
     try:
         take()
     finally:

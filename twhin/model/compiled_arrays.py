@@ -68,10 +68,9 @@ def corrections(chunks: Sequence[GroupPart], side: Side) -> Corrections:
             (own.masked_in_batch, own.num_negatives),
         ):
             if masked is not None:
-                pairs = masked.numpy()
-                inside = (pairs[0] >= span.start) & (pairs[0] < span.stop)
-                edges.append(pairs[0, inside] - span.start + first)
-                columns.append(pairs[1, inside] + offset)
+                inside = span.pairs_of(masked).numpy()
+                edges.append(inside[0] + first)
+                columns.append(inside[1] + offset)
         if own.log_q is not None and own.negative_log_q is not None:
             log_q.append(span.of(own.log_q).numpy())
             chosen = own.negative_log_q[span.chunks.start : span.chunks.stop]

@@ -94,8 +94,7 @@ def test_gradients_are_those_of_finite_differences() -> None:
 
     def total(*rows: Tensor) -> Tensor:
         named = dict(zip(names, rows, strict=True))
-        settings = _SETTINGS
-        return fused_edge_loss(named, step.groups, model, settings).total
+        return fused_edge_loss(named, step.groups, model, _SETTINGS).total
 
     assert torch.autograd.gradcheck(total, tuple(step.rows.values()))
 
@@ -122,11 +121,10 @@ def test_bfloat16_products_stay_close() -> None:
         dtype=torch.float32,
     )
     model = make_model(Comparator.DOT, dim=32, dtype=torch.float32)
-    settings = _SETTINGS
 
-    exact = fused_edge_loss(step.rows, step.groups, model, settings)
+    exact = fused_edge_loss(step.rows, step.groups, model, _SETTINGS)
     rounded = fused_edge_loss(
-        step.rows, step.groups, model, settings, Precision.BFLOAT16
+        step.rows, step.groups, model, _SETTINGS, Precision.BFLOAT16
     )
 
     assert float(rounded.total.detach()) != float(exact.total.detach())

@@ -79,9 +79,9 @@ class RelationModel(nn.Module):
         # position among the relations with that operator.
         kind_of = [self._kinds.index(kind) for kind in operators]
         place = [kind_of[:r].count(kind) for r, kind in enumerate(kind_of)]
-        before = [sum(kind in self._kinds[:k] for kind in operators) for k in kind_of]
-        row = [start + own for start, own in zip(before, place, strict=True)]
-        self.register_buffer("_row", torch.tensor(row), persistent=False)
+        # Its row where the parameters of all operators lie one behind the other.
+        row = torch.tensor(kind_of).argsort(stable=True).argsort()
+        self.register_buffer("_row", row, persistent=False)
         self.register_buffer("_kind_of", torch.tensor(kind_of), persistent=False)
         self.register_buffer("_place", torch.tensor(place), persistent=False)
 

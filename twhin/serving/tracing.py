@@ -73,9 +73,7 @@ class TracingInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg]
         )
 
     @contextlib.contextmanager
-    def _span(
-        self, method: str, parent: Any, context: grpc.ServicerContext
-    ) -> Iterator[None]:
+    def _span(self, method: str, parent: Any, context: Any) -> Iterator[None]:
         attributes = {
             "rpc.system": "grpc",
             "rpc.service": self._service_name,
@@ -92,8 +90,8 @@ class TracingInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg]
             try:
                 yield
             finally:
-                # gRPC's own contexts have it; None before a status is set.
-                code = getattr(context, "code")() or grpc.StatusCode.OK  # noqa: B009
+                # None before a status is set.
+                code = context.code() or grpc.StatusCode.OK
                 span.set_attribute("rpc.grpc.status_code", code.value[0])
                 if code is not grpc.StatusCode.OK:
                     span.set_status(trace.StatusCode.ERROR, code.name)

@@ -64,8 +64,8 @@ def test_requests_have_spans_with_their_caller_and_their_status(
             with source.open_stream() as stream:
                 stream.lookup("user", [1])
         server.stop()
-        names = [collector.spans.get(timeout=10) for _ in range(4)]
-    found = {(span.name, _status(span)): span for span in names}
+        spans = [collector.spans.get(timeout=10) for _ in range(4)]
+    found = {(span.name, _status(span)): span for span in spans}
 
     refused = found[f"{_SERVICE}/Lookup", grpc.StatusCode.INVALID_ARGUMENT.value[0]]
     assert (refused.trace_id.hex(), refused.parent_span_id.hex()) == (_TRACE, _SPAN)

@@ -6,13 +6,13 @@ Run by the supervisor as `python -m twhin.serving.worker OPTIONS`; prints one
 line on standard output when it serves.
 """
 
+import contextlib
 import ctypes
 import logging
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable
 from concurrent import futures
 from typing import Any
 
@@ -62,14 +62,14 @@ class Worker:
         limits = server_options.limits
         threads = RequestThreads(handlers.NUM_AT_WORK, limits.max_concurrent + 2)
         interceptors: list[Any] = []
-        self._end_tracing: Callable[[], None] = _do_nothing
+        self._at_end = contextlib.ExitStack()
         if server_options.trace:
             # Lazy, since nobody else should wait for its import.
             from twhin.serving import tracing
 
             provider = tracing.make_provider()
             interceptors = [tracing.TracingInterceptor(provider, SERVICE_NAME)]
-            self._end_tracing = provider.shutdown
+            self._at_end.callback(provider.shutdown)
         self._server = grpc.server(
             threads,  # type: ignore[arg-type]  # Only `submit` is used.
             interceptors=interceptors,
@@ -155,16 +155,12 @@ class Worker:
         self._health.enter_graceful_shutdown()
         time.sleep(self._options.server.drain_notice_secs)
         self._server.stop(self._options.server.drain_secs).wait()
-        self._end_tracing()
+        self._at_end.close()
 
     def _tell_others(self) -> None:
         """Has the supervisor make all workers look for a new version."""
         if os.getppid() == self._options.supervisor:
             os.kill(self._options.supervisor, signal.SIGHUP)
-
-
-def _do_nothing() -> None:
-    """Ends what never began."""
 
 
 def main(argv: list[str]) -> int:

@@ -45,6 +45,7 @@ def check_equal(
     model: RelationModel,
     settings: Loss,
     *,
+    value: float | None = None,
     rtol: float | None = None,
     atol: float | None = None,
 ) -> None:
@@ -54,14 +55,15 @@ def check_equal(
       step: Rows and edges.
       model: The relations.
       settings: The objective.
-      rtol: See `torch.testing.assert_close`.
-      atol: See `torch.testing.assert_close`.
+      value: Both tolerances of the values; see `torch.testing.assert_close`.
+      rtol: That of the gradients.
+      atol: That of the gradients.
     """
     plain = edge_loss(step.rows, step.groups, model, settings)
     fused = fused_edge_loss(step.rows, step.groups, model, settings)
     for name in ("total", "lhs", "rhs"):
         ours, theirs = getattr(fused, name), getattr(plain, name)
-        torch.testing.assert_close(ours, theirs, rtol=rtol, atol=atol)
+        torch.testing.assert_close(ours, theirs, rtol=value, atol=value)
     expected = _gradients(plain, step, model)
     for ours, theirs in zip(_gradients(fused, step, model), expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=rtol, atol=atol)
