@@ -4,6 +4,8 @@
 
 import numpy as np
 import pytest
+import torch
+from numpy.typing import NDArray
 
 from twhin.cpu import blas
 
@@ -35,5 +37,21 @@ def test_product_is_that_of_numpy(
     np.testing.assert_allclose(out, a @ b + beta * before, rtol=1e-5, atol=1e-6)
 
 
-def test_torch_has_a_product_on_this_machine() -> None:
-    assert blas.HAS_SGEMM
+def test_product_of_bfloat16_is_summed_in_float32() -> None:
+    generator = torch.Generator().manual_seed(0)
+    a = torch.randn(3, 500, generator=generator).to(torch.bfloat16)
+    b = torch.randn(500, 4, generator=generator).to(torch.bfloat16)
+    out = np.ones((3, 4), dtype=np.float32)
+
+    blas.multiply(_bits(a), False, _bits(b.T), True, 1.0, out)
+
+    expected = a.double() @ b.double() + 1.0
+    np.testing.assert_allclose(out, expected.numpy(), rtol=1e-5, atol=1e-4)
+
+
+def test_torch_has_products_on_this_machine() -> None:
+    assert blas.HAS_PRODUCTS
+
+
+def _bits(matrix: torch.Tensor) -> NDArray[np.uint16]:
+    return matrix.contiguous().view(torch.int16).numpy().view(np.uint16)

@@ -34,10 +34,11 @@ def is_compiled(
 ) -> bool:
     """Returns whether `CompiledParts` serves an objective, for rows like these."""
     return (
-        blas.HAS_SGEMM
+        blas.HAS_PRODUCTS
         and settings.kind is LossKind.SOFTMAX
         and comparator in (Comparator.DOT, Comparator.COSINE)
-        and matmul_dtype is rows.dtype is torch.float32
+        and rows.dtype is torch.float32
+        and matmul_dtype in (torch.float32, torch.bfloat16)
         and rows.device.type == "cpu"
     )
 
@@ -45,11 +46,18 @@ def is_compiled(
 class CompiledParts:
     """The chunks of a step, shared out to threads."""
 
-    def __init__(self, step: StepRows, model: RelationModel, settings: Loss) -> None:
+    def __init__(
+        self,
+        step: StepRows,
+        model: RelationModel,
+        settings: Loss,
+        matmul_dtype: torch.dtype,
+    ) -> None:
         """See `FusedParts`; `is_compiled` is true."""
         self._step = step
         self._model = model
         self._settings = settings
+        self._is_low = matmul_dtype is torch.bfloat16
         self._tables = {name: place for place, name in enumerate(step.rows)}
         self._shares_negatives = bool(step.zero_shared())
 
@@ -217,6 +225,7 @@ class CompiledParts:
                 is_cosine=self._model.comparator_kind is Comparator.COSINE,
                 in_batch=any(in_batch),
                 adds=self._shares_negatives,
+                is_low=self._is_low,
             ),
         )
         return torch.tensor(float(lhs)), torch.tensor(float(rhs))

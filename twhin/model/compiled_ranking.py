@@ -14,8 +14,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from twhin.cpu.blas import multiply
 from twhin.cpu.compiled import compiled
+from twhin.model.compiled_factor import (
+    Factor,
+    make_factor,
+    multiply,
+    part,
+    round_factor,
+    shaped,
+)
 from twhin.model.compiled_rows import (
     add_rows,
     flow_back,
@@ -28,8 +35,10 @@ from twhin.model.compiled_softmax import softmax
 from twhin.model.ranked_chunks import ChunkedEdges, Corrections, Objective, RankedSide
 
 _NOTHING = np.float32(0.0)
-# Edges at a time, where those of a chunk are not each other's negatives.
-_EDGES_AT_ONCE = 256
+# Edges at a time, where those of a chunk are not each other's negatives: many, for
+# fast products, of so few scores that they stay in the core's cache.
+_MOST_AT_ONCE, _FEWEST_AT_ONCE = 600, 256
+_SCORES_AT_ONCE = 1 << 17
 
 
 class _Space(NamedTuple):
@@ -39,28 +48,27 @@ class _Space(NamedTuple):
       query: [C, D], queries as they are compared.
       query_norms: [C], their norms before.
       query_flow: [C, D], the gradient of the queries.
-      entities: [C, D], entities of norm 1; [C, 0] for dot products.
+      entities: [C, D], as they are compared; for dot products `low` alone is used.
       entity_norms: [C], as above.
       negatives: [N, D], as `entities`.
       negative_norms: [N], as above.
-      negative_flow: [N, D], the gradient of negatives that is added at the end;
-        [0, D] where it is not.
+      negative_flow: [N, D], the gradient of negatives.
       weight: [C], the factor of each edge's loss.
       own: [C], scores of the edges' entities, then their derivatives.
-      scores: The scores of negatives, then their derivatives.
+      scores: [1, K], the scores of negatives, then their derivatives.
     """
 
-    query: NDArray[np.float32]
+    query: Factor
     query_norms: NDArray[np.float32]
     query_flow: NDArray[np.float32]
-    entities: NDArray[np.float32]
+    entities: Factor
     entity_norms: NDArray[np.float32]
-    negatives: NDArray[np.float32]
+    negatives: Factor
     negative_norms: NDArray[np.float32]
     negative_flow: NDArray[np.float32]
     weight: NDArray[np.float32]
     own: NDArray[np.float32]
-    scores: NDArray[np.float32]
+    scores: Factor
 
 
 @compiled
@@ -94,22 +102,25 @@ def rank(
         most_edges = max(most_edges, edges.bounds[p + 1] - edges.bounds[p])
         for side in sides:
             most_negatives = max(most_negatives, side.places[p]["num_negatives"])
-    at_once = most_edges if objective.in_batch else min(most_edges, _EDGES_AT_ONCE)
+    at_once = most_edges
+    if not objective.in_batch:
+        at_once = _edges_at_once(most_edges, most_negatives)
     dim = rows[0].shape[1]
     lhs = _make_space(at_once, most_negatives, dim, objective)
     rhs = _make_space(at_once, most_negatives, dim, objective)
     for p in range(first, last):
-        if objective.is_cosine:
-            _compare(sides[0].places[p], rows, lhs)
-            _compare(sides[1].places[p], rows, rhs)
+        lhs_negatives = _compare_negatives(p, sides[0], rows, objective, lhs)
+        rhs_negatives = _compare_negatives(p, sides[1], rows, objective, rhs)
         size = edges.bounds[p + 1] - edges.bounds[p]
         for start in range(0, size, at_once):
             some = (p, start, min(start + at_once, size))
+            _make_queries(some, edges, sides[0], rows, objective, lhs)
+            _make_queries(some, edges, sides[1], rows, objective, rhs)
             losses[0] += _rank_some(
-                some, edges, sides[0], rows, gradients, objective, lhs
+                some, edges, sides[0], lhs_negatives, rows, gradients, objective, lhs
             )
             losses[1] += _rank_some(
-                some, edges, sides[1], rows, gradients, objective, rhs
+                some, edges, sides[1], rhs_negatives, rows, gradients, objective, rhs
             )
             _add_known(some, edges, sides[0], gradients, lhs.query_flow)
             _add_known(some, edges, sides[1], gradients, rhs.query_flow)
@@ -119,10 +130,61 @@ def rank(
 
 
 @compiled
+def _edges_at_once(most_edges: int, most_negatives: int) -> int:
+    """Returns C, for equal parts of the largest chunk."""
+    fitting = _SCORES_AT_ONCE // max(most_negatives, 1)
+    limit = max(min(fitting, _MOST_AT_ONCE), _FEWEST_AT_ONCE)
+    num_parts = max(-(-most_edges // limit), 1)
+    return -(-most_edges // num_parts)
+
+
+@compiled
+def _compare_negatives(
+    p: int,
+    side: RankedSide,
+    rows: tuple[NDArray[np.float32], ...],
+    objective: Objective,
+    space: _Space,
+) -> Factor:
+    """Returns a chunk's drawn negatives as they are compared."""
+    if not side.weight:
+        return space.negatives
+    drawn = _negatives(side.places[p], rows)
+    own = part(space.negatives, 0, len(drawn))
+    return _compared(drawn, objective, own, space.negative_norms)
+
+
+@compiled
+def _make_queries(
+    some: tuple[int, int, int],
+    edges: ChunkedEdges,
+    side: RankedSide,
+    rows: tuple[NDArray[np.float32], ...],
+    objective: Objective,
+    space: _Space,
+) -> None:
+    """Makes what one side of the edges [start, stop) of a chunk is compared with."""
+    if not side.weight:
+        return
+    p, start, stop = some
+    place, count = side.places[p], stop - start
+    first = edges.bounds[p] + start
+    query = part(space.query, 0, count)
+    shift_rows(
+        _some(place["known_table"], place["known"], some, rows),
+        edges.rel[first : first + count],
+        side.shift,
+        query.exact,
+    )
+    _compared(query.exact, objective, query, space.query_norms)
+
+
+@compiled
 def _rank_some(
     some: tuple[int, int, int],
     edges: ChunkedEdges,
     side: RankedSide,
+    negatives: Factor,
     rows: tuple[NDArray[np.float32], ...],
     gradients: tuple[NDArray[np.float32], ...],
     objective: Objective,
@@ -136,51 +198,49 @@ def _rank_some(
     p, start, stop = some
     place = side.places[p]
     count, n = stop - start, place["num_negatives"]
-    entities = _some(place["table"], place["entities"], some, rows)
     entity_flow = _some(place["table"], place["entities"], some, gradients)
     if not side.weight:
         zero_rows(entity_flow)
         return 0.0
-    first = edges.bounds[p] + start
-    query, negatives = space.query[:count], _negatives(place, rows)
-    shift_rows(
-        _some(place["known_table"], place["known"], some, rows),
-        edges.rel[first : first + count],
-        side.shift,
-        query,
+    query = part(space.query, 0, count)
+    entities = Factor(
+        exact=_some(place["table"], place["entities"], some, rows),
+        low=space.entities.low[:0],
     )
-    if objective.is_cosine:
-        normalize(query, query, space.query_norms)
-        normalize(entities, space.entities, space.entity_norms)
-        entities, negatives = space.entities[:count], space.negatives[:n]
+    if objective.is_cosine or objective.in_batch:
+        own_space = part(space.entities, 0, count)
+        entities = _compared(entities.exact, objective, own_space, space.entity_norms)
     width = n + count if objective.in_batch else n
-    scores = space.scores[: width * count].reshape(width, count)
-    multiply(negatives, False, query, True, 0.0, scores[:n])
+    scores = shaped(space.scores, width, count)
+    multiply(negatives, False, query, True, 0.0, scores.exact[:n])
     if objective.in_batch:
-        multiply(entities, False, query, True, 0.0, scores[n:])
+        multiply(entities, False, query, True, 0.0, scores.exact[n:])
     own, query_flow = space.own[:count], space.query_flow[:count]
     for c in range(count):
         score = _NOTHING
-        for d in range(query.shape[1]):
-            score += query[c, d] * entities[c, d]
+        for d in range(query.exact.shape[1]):
+            score += query.exact[c, d] * entities.exact[c, d]
         own[c] = score
-    _correct(scores, own, side.corrections, place, first)
+    first = edges.bounds[p] + start
+    _correct(scores.exact, own, side.corrections, place, first)
     weight = space.weight[:count]
     for c in range(count):
         weight[c] = side.weight * edges.weight[first + c]
-    loss = softmax(scores, own, weight, objective.factor)
-    scale_rows(own, entities, query_flow)
-    scale_rows(own, query, entity_flow)
-    multiply(scores[:n], True, negatives, False, 1.0, query_flow)
-    negative_flow = _negative_flow(place, gradients, objective, space)
-    beta = 0.0 if start == 0 else 1.0
-    multiply(scores[:n], False, query, False, beta, negative_flow)
+    loss = softmax(scores.exact, own, weight, objective.factor)
+    round_factor(scores)
+    drawn, others = part(scores, 0, n), part(scores, n, width)
+    scale_rows(own, entities.exact, query_flow)
+    multiply(drawn, True, negatives, False, 1.0, query_flow)
     if objective.in_batch:
-        multiply(scores[n:], True, entities, False, 1.0, query_flow)
-        multiply(scores[n:], False, query, False, 1.0, entity_flow)
+        multiply(others, True, entities, False, 1.0, query_flow)
+    scale_rows(own, query.exact, entity_flow)
+    if objective.in_batch:
+        multiply(others, False, query, False, 1.0, entity_flow)
+    beta = 0.0 if start == 0 else 1.0
+    multiply(drawn, False, query, False, beta, space.negative_flow[:n])
     if objective.is_cosine:
-        flow_back(entity_flow, entities, space.entity_norms)
-        flow_back(query_flow, query, space.query_norms)
+        flow_back(entity_flow, entities.exact, space.entity_norms)
+        flow_back(query_flow, query.exact, space.query_norms)
     return loss
 
 
@@ -215,34 +275,37 @@ def _finish(
     objective: Objective,
     space: _Space,
 ) -> None:
-    """Completes the gradients of a chunk's negatives."""
+    """Writes or adds the gradients of a chunk's negatives."""
     place = side.places[p]
-    flow = _negative_flow(place, gradients, objective, space)
+    out = _negatives(place, gradients)
+    flow = space.negative_flow[: len(out)]
     if not side.weight:
         zero_rows(flow)
     elif objective.is_cosine:
-        flow_back(flow, space.negatives, space.negative_norms)
+        flow_back(flow, space.negatives.exact, space.negative_norms)
     if objective.adds:
-        add_rows(flow, _negatives(place, gradients))
+        add_rows(flow, out)
+    else:
+        out[:] = flow
 
 
 @compiled
 def _make_space(count: int, n: int, dim: int, objective: Objective) -> _Space:
     """Returns space for the edges and the negatives of any chunk."""
     width = n + count if objective.in_batch else n
-    compared = dim if objective.is_cosine else 0
+    is_low = objective.is_low
     return _Space(
-        query=np.empty((count, dim), np.float32),
+        query=make_factor((count, dim), is_low),
         query_norms=np.empty(count, np.float32),
         query_flow=np.empty((count, dim), np.float32),
-        entities=np.empty((count, compared), np.float32),
+        entities=make_factor((count, dim), is_low),
         entity_norms=np.empty(count, np.float32),
-        negatives=np.empty((n, compared), np.float32),
+        negatives=make_factor((n, dim), is_low),
         negative_norms=np.empty(n, np.float32),
-        negative_flow=np.empty((n if objective.adds else 0, dim), np.float32),
+        negative_flow=np.empty((n, dim), np.float32),
         weight=np.empty(count, np.float32),
         own=np.empty(count, np.float32),
-        scores=np.empty(width * count, np.float32),
+        scores=make_factor((1, width * count), is_low),
     )
 
 
@@ -269,24 +332,26 @@ def _negatives(
 
 
 @compiled
-def _compare(
-    place: np.void, rows: tuple[NDArray[np.float32], ...], space: _Space
-) -> None:
-    """Gives the rows of a chunk's drawn negatives a norm of 1."""
-    normalize(_negatives(place, rows), space.negatives, space.negative_norms)
-
-
-@compiled
-def _negative_flow(
-    place: np.void,
-    gradients: tuple[NDArray[np.float32], ...],
+def _compared(
+    vectors: NDArray[np.float32],
     objective: Objective,
-    space: _Space,
-) -> NDArray[np.float32]:
-    """Returns where the gradients of a chunk's drawn negatives are written."""
-    if objective.adds:
-        return space.negative_flow[: place["num_negatives"]]
-    return _negatives(place, gradients)
+    own: Factor,
+    norms: NDArray[np.float32],
+) -> Factor:
+    """Returns vectors as they are compared.
+
+    Args:
+      vectors: [n, D].
+      objective: What is computed.
+      own: [n, D], written where they must change; may hold `vectors`.
+      norms: [n], their norms, written for cosines.
+    """
+    if objective.is_cosine:
+        normalize(vectors, own.exact, norms)
+        vectors = own.exact
+    found = Factor(exact=vectors, low=own.low)
+    round_factor(found)
+    return found
 
 
 @compiled

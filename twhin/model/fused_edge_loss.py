@@ -126,5 +126,5 @@ class _Step:
             dtype = torch.bfloat16
         step = StepRows(rows=rows, gradients=gradients, groups=self._groups)
         if is_compiled(model.comparator_kind, self._settings, one, dtype):
-            return CompiledParts(step, model, self._settings).run()
+            return CompiledParts(step, model, self._settings, dtype).run()
         return FusedParts(step, model, self._settings, dtype).run()

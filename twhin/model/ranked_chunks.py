@@ -94,9 +94,11 @@ class Objective(NamedTuple):
       is_cosine: Whether vectors are compared by cosine instead of by dot product.
       in_batch: Whether the entities of a chunk are negatives too.
       adds: Whether gradients of drawn negatives are added to what is there.
+      is_low: Whether matrix products take bfloat16.
     """
 
     factor: np.float32
     is_cosine: bool
     in_batch: bool
     adds: bool
+    is_low: bool
