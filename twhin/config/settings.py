@@ -241,6 +241,7 @@ class Loss:
     rhs_weight: float
     l2: float
     n3: float
+    relation_weight: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

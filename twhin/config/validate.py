@@ -96,6 +96,32 @@ def _check_operators(config: TrainConfig, faults: Faults) -> None:
             )
 
 
+def _check_relation_weight(config: TrainConfig, faults: Faults) -> None:
+    field = "loss.relation_weight"
+    if config.model.comparator is Comparator.NEGATIVE_L1:
+        others = set(Comparator) - {Comparator.NEGATIVE_L1}
+        faults.add(
+            field,
+            f"above 0 with model.comparator {quote(config.model.comparator)}",
+            f"allowed: with {names(others)}",
+        )
+    operators: dict[tuple[str, str], list[Operator]] = {}
+    for relation in config.graph.relations:
+        count = 2 if relation.name == validate_graph.WILDCARD else 1
+        same = operators.setdefault((relation.lhs, relation.rhs), [])
+        same.extend([relation.operator] * count)
+    if not any(
+        len(same) > 1 and set(same) != {Operator.IDENTITY}
+        for same in operators.values()
+    ):
+        faults.add(
+            field,
+            "above 0, and no two relations to tell apart",
+            "allowed: with several relations between the same entity types, one of"
+            " them with an operator other than 'identity'",
+        )
+
+
 def _check_objective(config: TrainConfig, faults: Faults) -> None:
     contrastive = config.loss.kind is LossKind.COSINE_CONTRASTIVE
     if contrastive and config.model.comparator is not Comparator.COSINE:
@@ -105,6 +131,8 @@ def _check_objective(config: TrainConfig, faults: Faults) -> None:
             f" {quote(config.model.comparator)}",
             "allowed: with 'cosine'",
         )
+    if config.loss.relation_weight > 0:
+        _check_relation_weight(config, faults)
     if config.negatives.num_by_degree and config.data.encoded is not None:
         faults.add(
             "negatives.num_by_degree",

@@ -32,7 +32,7 @@ from twhin.evaluation.comparison import Comparison
 from twhin.evaluation.known_edges import KnownEdges
 from twhin.evaluation.ranking import Ranking, Ranks
 from twhin.evaluation.sharded_rows import ShardedRows
-from twhin.model.operators import Query
+from twhin.model.relation_operator import Query
 from twhin.model.side import Side
 
 _CHUNK_EDGES = 1 << 14

@@ -17,7 +17,7 @@ from twhin.evaluation.ranking import Ranking, make_ranking
 from twhin.evaluation.sharded_rows import ShardedRows
 from twhin.graph.edge_columns import EdgeColumns
 from twhin.graph.schema import EntityTypeSchema, GraphSchema, RelationSchema
-from twhin.model.operators import Query
+from twhin.model.relation_operator import Query
 from twhin.model.side import Side
 
 _CPU = torch.device("cpu")

@@ -6,7 +6,8 @@ Letters in shapes: B queries, N candidates, D embedding dimension; "..." stands
 for any number of leading dimensions, the same on both sides.
 """
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeAlias
 
 import torch
 from torch import Tensor
@@ -18,6 +19,9 @@ from twhin.config.settings import Comparator
 _MIN_SQUARED_DISTANCE = 1e-12
 # Vectors are divided by their norm, or by this where it is smaller.
 MIN_NORM = 1e-12
+
+# Gives |a|^2 and |b|^2.
+Squares: TypeAlias = Callable[[], tuple[Tensor, Tensor]]
 
 
 class Compare(Protocol):
@@ -47,6 +51,21 @@ class Compare(Protocol):
         """
         ...
 
+    def from_products(self, products: Tensor, squares: Squares) -> Tensor:
+        """Compares vectors of which their products are known.
+
+        Args:
+          products: a . b.
+          squares: Gives |a|^2 and |b|^2, which broadcast with `products`.
+
+        Returns:
+          As `products`.
+
+        Raises:
+          ValueError: The comparison is no function of these.
+        """
+        ...
+
 
 class DotCompare:
     """a . b."""
@@ -58,6 +77,10 @@ class DotCompare:
     def pairwise(self, queries: Tensor, candidates: Tensor) -> Tensor:
         """See `Compare`."""
         return queries @ candidates.transpose(-1, -2)
+
+    def from_products(self, products: Tensor, squares: Squares) -> Tensor:
+        """See `Compare`."""
+        return products
 
 
 class CosineCompare:
@@ -71,6 +94,11 @@ class CosineCompare:
         """See `Compare`."""
         return normalize(queries) @ normalize(candidates).transpose(-1, -2)
 
+    def from_products(self, products: Tensor, squares: Squares) -> Tensor:
+        """See `Compare`."""
+        first, second = (square.clamp_min(MIN_NORM**2).sqrt() for square in squares())
+        return products / (first * second)
+
 
 class NegativeSquaredL2Compare:
     """-|a - b|^2."""
@@ -82,6 +110,10 @@ class NegativeSquaredL2Compare:
     def pairwise(self, queries: Tensor, candidates: Tensor) -> Tensor:
         """See `Compare`; by |a - b|^2 = |a|^2 + |b|^2 - 2 a . b."""
         return -_squared_distances(queries, candidates)
+
+    def from_products(self, products: Tensor, squares: Squares) -> Tensor:
+        """See `Compare`."""
+        return -(sum(squares()) - 2.0 * products).clamp_min(0.0)
 
 
 class NegativeL2Compare:
@@ -95,6 +127,10 @@ class NegativeL2Compare:
         """See `Compare`; by |a - b|^2 = |a|^2 + |b|^2 - 2 a . b."""
         return -_root(_squared_distances(queries, candidates))
 
+    def from_products(self, products: Tensor, squares: Squares) -> Tensor:
+        """See `Compare`."""
+        return -_root(sum(squares()) - 2.0 * products)
+
 
 class NegativeL1Compare:
     """-|a - b|_1, the sum of the absolute differences."""
@@ -106,6 +142,10 @@ class NegativeL1Compare:
     def pairwise(self, queries: Tensor, candidates: Tensor) -> Tensor:
         """See `Compare`."""
         return -torch.cdist(queries, candidates, p=1.0)
+
+    def from_products(self, products: Tensor, squares: Squares) -> Tensor:
+        """See `Compare`."""
+        raise ValueError("an L1 distance is no function of products")
 
 
 def make_comparator(comparator: Comparator) -> Compare:

@@ -54,6 +54,29 @@ def test_pairwise_equals_elementwise_for_chunks(comparator: Comparator) -> None:
     torch.testing.assert_close(pairwise, expanded, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "comparator", sorted(set(Comparator) - {Comparator.NEGATIVE_L1})
+)
+def test_comparison_from_products_equals_that_of_vectors(
+    comparator: Comparator,
+) -> None:
+    a, b = torch.randn(2, 5, 8, generator=torch.Generator().manual_seed(0))
+    compare = make_comparator(comparator)
+
+    found = compare.from_products(
+        (a * b).sum(-1), lambda: (a.square().sum(-1), b.square().sum(-1))
+    )
+
+    torch.testing.assert_close(found, compare.elementwise(a, b), rtol=1e-5, atol=1e-5)
+
+
+def test_an_l1_distance_is_not_found_from_products() -> None:
+    compare = make_comparator(Comparator.NEGATIVE_L1)
+
+    with pytest.raises(ValueError, match="no function of products"):
+        compare.from_products(torch.zeros(1), lambda: (torch.ones(1), torch.ones(1)))
+
+
 @pytest.mark.parametrize("comparator", Comparator)
 def test_gradient_is_finite_where_embeddings_are_equal(comparator: Comparator) -> None:
     x = torch.ones(2, 4, requires_grad=True)

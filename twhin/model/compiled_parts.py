@@ -18,13 +18,13 @@ from torch import Tensor
 
 from twhin.config.settings import Comparator, Loss, LossKind
 from twhin.cpu import blas, threads
-from twhin.model import compiled_ranking, known_flow, regularizers
+from twhin.model import auxiliary_loss, compiled_ranking, known_flow
 from twhin.model.compiled_arrays import chunked_edges, corrections, places
 from twhin.model.group_part import GroupPart, divide, join
 from twhin.model.known_flow import Flow, Found
-from twhin.model.operators import Query
 from twhin.model.ranked_chunks import ChunkedEdges, Objective, RankedSide
 from twhin.model.relation_model import RelationModel
+from twhin.model.relation_operator import Query
 from twhin.model.side import Side
 from twhin.model.step_rows import StepRows
 
@@ -70,7 +70,7 @@ class CompiledParts:
         with torch.enable_grad():
             found = [self._model.shifts(side) for side in Side]
         shifts = [shift for shift in found if shift is not None]
-        if len(shifts) < len(found) or regularizers.are_used(self._settings):
+        if len(shifts) < len(found) or auxiliary_loss.is_used(self._settings):
             return threads.run_all(
                 [
                     functools.partial(self._compute, chunks[share.start : share.stop])
@@ -103,7 +103,7 @@ class CompiledParts:
         gradients = [torch.stack(parts).sum(0) for parts in zip(*flows, strict=True)]
         return Found(
             losses=(torch.stack(lhs).sum(), torch.stack(rhs).sum()),
-            penalty=torch.zeros(()),
+            auxiliary=torch.zeros(()),
             known=(None, None),
             parameters=known_flow.flow_back(
                 list(zip(shifts, gradients, strict=True)),

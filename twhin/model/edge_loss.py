@@ -15,11 +15,11 @@ import torch
 from torch import Tensor
 
 from twhin.config.settings import Loss
-from twhin.model import regularizers
+from twhin.model.auxiliary_loss import auxiliary_loss
 from twhin.model.edge_group import EdgeGroup, GroupSide
 from twhin.model.losses import LossFunction, make_loss
-from twhin.model.operators import Query
 from twhin.model.relation_model import RelationModel
+from twhin.model.relation_operator import Query
 from twhin.model.side import Side
 
 
@@ -28,7 +28,7 @@ class EdgeLoss:
     """The loss of a step on one rank.
 
     Attributes:
-      total: Scalar to run backward from: both sides and the regularisation,
+      total: Scalar to run backward from: both sides and the auxiliary loss,
         summed over edges, weighted.
       lhs: Scalar without gradient: the sum of ranking the lhs, weighted.
       rhs: Scalar without gradient: the sum of ranking the rhs, weighted.
@@ -71,10 +71,10 @@ def edge_loss(
         )
         rhs_loss = settings.rhs_weight * (group.weight * rhs_losses).sum()
         lhs_loss = settings.lhs_weight * (group.weight * lhs_losses).sum()
-        penalty = regularizers.penalty(
+        auxiliary = auxiliary_loss(
             model, lhs_rows, rhs_rows, group.rel, group.weight, settings
         )
-        total = total + rhs_loss + lhs_loss + penalty
+        total = total + rhs_loss + lhs_loss + auxiliary
         rhs, lhs = rhs + rhs_loss.detach(), lhs + lhs_loss.detach()
     return EdgeLoss(total=total, lhs=lhs, rhs=rhs)
 

@@ -104,7 +104,7 @@ class _Step:
         none = tables[0].new_zeros(())
         lhs = torch.stack([none, *(part.losses[0] for part in found)]).sum()
         rhs = torch.stack([none, *(part.losses[1] for part in found)]).sum()
-        total = lhs + rhs + sum(part.penalty for part in found)
+        total = lhs + rhs + sum(part.auxiliary for part in found)
         for place, parameter in enumerate(self._model.parameters()):
             gradient = torch.zeros_like(parameter)
             for part in found:

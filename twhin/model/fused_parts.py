@@ -16,8 +16,8 @@ from twhin.model.edge_group import EdgeGroup
 from twhin.model.fused_side import compute_side
 from twhin.model.group_part import GroupPart, divide
 from twhin.model.known_flow import Flow, Found
-from twhin.model.operators import Query
 from twhin.model.relation_model import RelationModel
+from twhin.model.relation_operator import Query
 from twhin.model.side import Side
 from twhin.model.side_part import Candidates, SidePart
 from twhin.model.step_rows import StepRows

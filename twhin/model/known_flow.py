@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from twhin.config.settings import Loss
-from twhin.model import regularizers
-from twhin.model.operators import Query
+from twhin.model.auxiliary_loss import auxiliary_loss
 from twhin.model.relation_model import RelationModel
+from twhin.model.relation_operator import Query
 from twhin.model.side import Side
 
 # A tensor, and the gradient of the loss by it.
@@ -36,14 +36,14 @@ class Found:
 
     Attributes:
       losses: The loss of ranking the lhs, and that of ranking the rhs.
-      penalty: The penalty.
+      auxiliary: The auxiliary loss.
       known: The gradients of the lhs and of the rhs as known entities, [B, D]
         each; None for 0.
       parameters: The gradients of the relation model's parameters; None for 0.
     """
 
     losses: tuple[Tensor, Tensor]
-    penalty: Tensor
+    auxiliary: Tensor
     known: tuple[Tensor | None, ...]
     parameters: tuple[Tensor | None, ...]
 
@@ -79,13 +79,13 @@ def compute(
             side: model.query(side, rhs if side is Side.LHS else lhs, rel)
             for side in ranked_sides(settings)
         }
-        penalty = regularizers.penalty(model, lhs, rhs, rel, weight, settings)
+        auxiliary = auxiliary_loss(model, lhs, rhs, rel, weight, settings)
     losses, flows = rank(queries)
-    flows = [*flows, (penalty, torch.ones_like(penalty))]
+    flows = [*flows, (auxiliary, torch.ones_like(auxiliary))]
     found = flow_back(flows, [lhs, rhs, *model.parameters()])
     return Found(
         losses=losses,
-        penalty=penalty.detach(),
+        auxiliary=auxiliary.detach(),
         known=found[:2],
         parameters=found[2:],
     )

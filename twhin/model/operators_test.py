@@ -88,6 +88,23 @@ def test_transpose_gives_an_edge_the_same_score(
 
 
 @pytest.mark.parametrize("operator", Operator)
+def test_products_and_norms_of_all_relations_equal_those_of_each(
+    operator: Operator,
+) -> None:
+    x, parameters, _ = _random_case(operator)
+    y = torch.randn(x.shape, generator=torch.Generator().manual_seed(4))
+    module = make_operator(operator)
+
+    products = module.products(x, y, parameters)
+    squared_norms = module.squared_norms(x, parameters)
+
+    for r in range(len(parameters)):
+        image = module.apply(x, parameters, torch.full((len(x),), r))
+        torch.testing.assert_close(products[:, r], (image * y).sum(-1))
+        torch.testing.assert_close(squared_norms[:, r], image.square().sum(-1))
+
+
+@pytest.mark.parametrize("operator", Operator)
 def test_gradient_reaches_embeddings_and_parameters(operator: Operator) -> None:
     x, parameters, rel = _random_case(operator)
     apply = make_operator(operator).apply

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from twhin.config.settings import Comparator, Operator
 from twhin.model.comparators import make_comparator
-from twhin.model.operators import Query, RelationOperator, make_operator
+from twhin.model.operators import make_operator
+from twhin.model.relation_operator import Query, RelationOperator
 from twhin.model.side import Side
 
 _RECIPROCAL = "_reciprocal"
@@ -43,6 +44,7 @@ class RelationModel(nn.Module):
         embedding_dim: int,
         comparator: Comparator,
         reciprocal: bool,
+        types: Sequence[tuple[str, str]] | None = None,
         seed: int = 0,
     ) -> None:
         """Creates initialised parameters on the CPU.
@@ -52,6 +54,8 @@ class RelationModel(nn.Module):
           embedding_dim: D.
           comparator: The comparison.
           reciprocal: Whether ranking the lhs has parameters of its own.
+          types: The entity types that each relation joins; None where all join the
+            same.
           seed: The seed of random initial values.
         """
         super().__init__()
@@ -84,10 +88,17 @@ class RelationModel(nn.Module):
         self.register_buffer("_row", row, persistent=False)
         self.register_buffer("_kind_of", torch.tensor(kind_of), persistent=False)
         self.register_buffer("_place", torch.tensor(place), persistent=False)
+        is_alternative = None
+        if types is not None and len(set(types)) > 1:
+            is_alternative = torch.tensor(
+                [[mine == other for other in types] for mine in types]
+            )
+        self.register_buffer("_is_alternative", is_alternative, persistent=False)
 
     _row: Tensor
     _kind_of: Tensor
     _place: Tensor
+    _is_alternative: Tensor | None
 
     def query(self, side: Side, known: Tensor, rel: Tensor) -> Query:
         """Returns what candidates for a side are compared with.
@@ -133,6 +144,42 @@ class RelationModel(nn.Module):
             # x + s is compared like x, but for a bias.
             return torch.zeros_like(joined)
         return joined
+
+    def relation_scores(
+        self, side: Side, lhs: Tensor, rhs: Tensor, rel: Tensor
+    ) -> Tensor:
+        """Returns what each edge scores with each relation, [B, R] float32.
+
+        R are all relations; -inf for those between other entity types than the
+        edge's.
+
+        Args:
+          side: The side that is ranked by such scores.
+          lhs: [B, D] float32.
+          rhs: [B, D] float32.
+          rel: [B] int64, the relations of the edges.
+        """
+        uses_reciprocal = side is Side.LHS and self.reciprocal
+        known, other = (rhs, lhs) if uses_reciprocal else (lhs, rhs)
+        parts = []
+        for kind in self._kinds:
+            operator = self._operators[str(kind)]
+            parameters = self._parameter_sets(kind)[uses_reciprocal]
+
+            def squares(
+                operator: RelationOperator = operator, parameters: Tensor = parameters
+            ) -> tuple[Tensor, Tensor]:
+                return (
+                    operator.squared_norms(known, parameters),
+                    other.square().sum(-1, keepdim=True),
+                )
+
+            products = operator.products(known, other, parameters)
+            parts.append(self.comparator.from_products(products, squares))
+        scores = torch.cat(parts, dim=1)[:, self._row] if len(parts) > 1 else parts[0]
+        if self._is_alternative is None:
+            return scores
+        return scores.masked_fill(~self._is_alternative[rel], -torch.inf)
 
     def penalties(
         self,

@@ -86,6 +86,25 @@ BROKEN_TRAINING: Sequence[Broken] = (
         "loss.rhs_weight: both sides weigh 0; allowed: one above 0",
     ),
     (
+        ["loss.relation_weight=-1"],
+        "loss.relation_weight: -1.0 is out of range; allowed: [0, inf)",
+    ),
+    (
+        ["loss.relation_weight=1"],
+        "loss.relation_weight: above 0, and no two relations to tell apart; "
+        "allowed: with several relations between the same entity types, one of them "
+        "with an operator other than 'identity'",
+    ),
+    (
+        [
+            "loss.relation_weight=1",
+            "model.comparator=negative_l1",
+            "graph.relations[0].name='*'",
+        ],
+        "loss.relation_weight: above 0 with model.comparator 'negative_l1'; "
+        "allowed: with 'cosine', 'dot', 'negative_l2', 'negative_squared_l2'",
+    ),
+    (
         ["optimizer.eps=1"],
         "optimizer.eps: 1.0 is out of range; allowed: (0, 1)",
     ),

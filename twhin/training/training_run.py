@@ -370,5 +370,6 @@ def _make_model(
         embedding_dim=settings.model.embedding_dim,
         comparator=settings.model.comparator,
         reciprocal=settings.model.reciprocal,
+        types=[(relation.lhs, relation.rhs) for relation in relations],
         seed=settings.training.seed,
     )
