@@ -32,6 +32,7 @@ from twhin.config.settings import Comparator, LossKind, Operator, Precision
 from twhin.cpu import threads
 from twhin.graph.edge_batch import EdgeBatch
 from twhin.graph.schema import EntityTypeSchema, GraphSchema, RelationSchema
+from twhin.model.compiled_parts import is_compiled
 from twhin.model.fused_edge_loss import fused_edge_loss
 from twhin.model.relation_model import RelationModel
 from twhin.testing.step_settings import (
@@ -91,6 +92,7 @@ class Step:
             reciprocal=True,
         )
         self._optimizer = torch.optim.Adagrad(self.model.parameters(), lr=0.1)
+        self._loss = make_loss_settings(kind=_LOSS.value)
         self._builder = StepBatchBuilder(
             schema=schema,
             settings=make_negatives(
@@ -101,8 +103,10 @@ class Step:
             loss_weights=[1.0] * workload.num_relations,
             batch_size=_BATCH_SIZE.value,
             seed=0,
+            for_compiled_loops=is_compiled(
+                _COMPARATOR.value, self._loss, torch.empty(0), torch.float32
+            ),
         )
-        self._loss = make_loss_settings(kind=_LOSS.value)
         self._edges = _read(workload)
         self.batches: list[StepBatch] = []
 
@@ -118,7 +122,12 @@ class Step:
             with threads.taken_over():
                 rows = self.tables.lookup(batch.rows)
                 loss = fused_edge_loss(
-                    rows, batch.groups, self.model, self._loss, _PRECISION.value
+                    rows,
+                    batch.groups,
+                    self.model,
+                    self._loss,
+                    _PRECISION.value,
+                    batch.chunks,
                 )
                 torch.autograd.backward(loss.total)
                 self.tables.step()

@@ -2,14 +2,39 @@
 
 """Some chunks of a step, as the arrays that compiled loops take."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from twhin.model.group_part import GroupPart, join
-from twhin.model.ranked_chunks import PLACE, ChunkedEdges, Corrections
+from twhin.model.edge_group import EdgeGroup
+from twhin.model.group_part import GroupPart, divide, join
+from twhin.model.ranked_chunks import PLACE, ChunkedEdges, Corrections, StepChunks
 from twhin.model.side import Side
+
+
+def step_chunks(groups: Sequence[EdgeGroup], tables: Iterable[str]) -> StepChunks:
+    """Returns the chunks of a step, one group behind the other.
+
+    Args:
+      groups: The edges; at least one group.
+      tables: The entity types whose rows are looked up.
+    """
+    chunks = [part for group in groups for part in divide(group, 1)]
+    names = tuple(tables)
+    position = {name: place for place, name in enumerate(names)}
+    return StepChunks(
+        tables=names,
+        edges=chunked_edges(chunks),
+        places=(
+            places(chunks, Side.LHS, position),
+            places(chunks, Side.RHS, position),
+        ),
+        corrections=(
+            corrections(chunks, Side.LHS),
+            corrections(chunks, Side.RHS),
+        ),
+    )
 
 
 def chunked_edges(chunks: Sequence[GroupPart]) -> ChunkedEdges:

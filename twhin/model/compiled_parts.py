@@ -19,10 +19,21 @@ from torch import Tensor
 from twhin.config.settings import Comparator, Loss, LossKind
 from twhin.cpu import blas, threads
 from twhin.model import auxiliary_loss, compiled_ranking, known_flow
-from twhin.model.compiled_arrays import chunked_edges, corrections, places
+from twhin.model.compiled_arrays import (
+    chunked_edges,
+    corrections,
+    places,
+    step_chunks,
+)
 from twhin.model.group_part import GroupPart, divide, join
 from twhin.model.known_flow import Flow, Found
-from twhin.model.ranked_chunks import ChunkedEdges, Objective, RankedSide
+from twhin.model.ranked_chunks import (
+    ChunkedEdges,
+    Corrections,
+    Objective,
+    RankedSide,
+    StepChunks,
+)
 from twhin.model.relation_model import RelationModel
 from twhin.model.relation_operator import Query
 from twhin.model.side import Side
@@ -52,44 +63,53 @@ class CompiledParts:
         model: RelationModel,
         settings: Loss,
         matmul_dtype: torch.dtype,
+        chunks: StepChunks | None = None,
     ) -> None:
-        """See `FusedParts`; `is_compiled` is true."""
+        """See `FusedParts`; `is_compiled` is true.
+
+        Args:
+          step: Rows and edges.
+          model: The relations.
+          settings: The objective.
+          matmul_dtype: The type of the matrix products' inputs.
+          chunks: Those of the step, where they have been made before.
+        """
         self._step = step
+        self._chunks = chunks or step_chunks(step.groups, step.rows)
         self._model = model
         self._settings = settings
         self._is_low = matmul_dtype is torch.bfloat16
-        self._tables = {name: place for place, name in enumerate(step.rows)}
+        self._tables = {name: place for place, name in enumerate(self._chunks.tables)}
         self._shares_negatives = bool(step.zero_shared())
 
     def run(self) -> list[Found]:
         """Computes all chunks; writes the gradients of the rows."""
-        chunks = [part for group in self._step.groups for part in divide(group, 1)]
         # Gradients of shared negatives add up: one thread takes all chunks.
         num_shares = 1 if self._shares_negatives else threads.count()
-        shares = list(_share_out(chunks, num_shares))
+        shares = list(_share_out(self._chunks.edges.bounds, num_shares))
         with torch.enable_grad():
             found = [self._model.shifts(side) for side in Side]
         shifts = [shift for shift in found if shift is not None]
         if len(shifts) < len(found) or auxiliary_loss.is_used(self._settings):
+            chunks = [part for group in self._step.groups for part in divide(group, 1)]
             return threads.run_all(
                 [
                     functools.partial(self._compute, chunks[share.start : share.stop])
                     for share in shares
                 ]
             )
-        return [self._compute_shifted(chunks, shares, shifts)]
+        return [self._compute_shifted(shares, shifts)]
 
     def _compute_shifted(
-        self,
-        chunks: Sequence[GroupPart],
-        shares: Sequence[range],
-        shifts: Sequence[Tensor],
+        self, shares: Sequence[range], shifts: Sequence[Tensor]
     ) -> Found:
         """Leaves the way from known entities to queries to the compiled loop too."""
-        edges = chunked_edges(chunks)
+        chunks = self._chunks
         sides = [
-            self._ranked(chunks, side, places(chunks, side, self._tables), shift)
-            for side, shift in zip(Side, shifts, strict=True)
+            self._ranked(*side)
+            for side in zip(
+                Side, chunks.places, chunks.corrections, shifts, strict=True
+            )
         ]
         flows = [[torch.zeros_like(shift) for shift in shifts] for _ in shares]
         calls = []
@@ -98,7 +118,7 @@ class CompiledParts:
                 side._replace(shift_gradient=gradient.numpy())
                 for side, gradient in zip(sides, gradients, strict=True)
             ]
-            calls.append(functools.partial(self._rank, share, edges, own))
+            calls.append(functools.partial(self._rank, share, chunks.edges, own))
         lhs, rhs = zip(*threads.run_all(calls), strict=True)
         gradients = [torch.stack(parts).sum(0) for parts in zip(*flows, strict=True)]
         return Found(
@@ -164,7 +184,8 @@ class CompiledParts:
             at = places(chunks, side, self._tables)
             # Known vectors are the queries, which lie behind the tables.
             at["known_table"], at["known"] = place, edges.bounds[:-1]
-            sides.append(self._ranked(chunks, side, at, none))
+            corrected = corrections(chunks, side)
+            sides.append(self._ranked(side, at, corrected, none))
         losses = self._rank(range(len(chunks)), edges, sides, vectors, flows)
         return losses, [
             (queries[side].vectors, flow)
@@ -174,9 +195,9 @@ class CompiledParts:
 
     def _ranked(
         self,
-        chunks: Sequence[GroupPart],
         side: Side,
         at: NDArray[np.void],
+        corrected: Corrections,
         shift: Tensor,
     ) -> RankedSide:
         """Returns a side, without a gradient of shifts."""
@@ -184,7 +205,7 @@ class CompiledParts:
         return RankedSide(
             weight=np.float32(weight),
             places=at,
-            corrections=corrections(chunks, side),
+            corrections=corrected,
             shift=shift.detach().contiguous().numpy(),
             shift_gradient=shift.detach()[:0].numpy(),
         )
@@ -206,11 +227,12 @@ class CompiledParts:
           vectors: Tables behind those of the step.
           vector_gradients: Where their gradients are added.
         """
-        rows = (*self._step.rows.values(), *vectors)
-        gradients = (*self._step.gradients.values(), *vector_gradients)
+        step, names = self._step, self._chunks.tables
+        rows = (*(step.rows[name] for name in names), *vectors)
+        gradients = (*(step.gradients[name] for name in names), *vector_gradients)
         in_batch = (
             side.masked_in_batch is not None
-            for group in self._step.groups
+            for group in step.groups
             for _, side in group.sides.values()
         )
         lhs, rhs = compiled_ranking.rank(
@@ -231,9 +253,13 @@ class CompiledParts:
         return torch.tensor(float(lhs)), torch.tensor(float(rhs))
 
 
-def _share_out(chunks: Sequence[GroupPart], num_parts: int) -> Iterator[range]:
-    """Yields consecutive chunks, about as many edges each time."""
-    behind = np.cumsum([0, *map(len, chunks)])
+def _share_out(behind: NDArray[np.int64], num_parts: int) -> Iterator[range]:
+    """Yields consecutive chunks, about as many edges each time.
+
+    Args:
+      behind: [P + 1], how many edges lie before each chunk, and behind the last.
+      num_parts: How often, at most.
+    """
     goals = behind[-1] * np.arange(num_parts + 1) / num_parts
     bounds = np.abs(behind - goals[:, np.newaxis]).argmin(axis=1)
     for start, stop in itertools.pairwise(bounds.tolist()):

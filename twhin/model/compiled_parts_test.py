@@ -11,6 +11,7 @@ import torch
 
 from twhin.config.settings import Comparator, Loss, LossKind, Operator, Precision
 from twhin.cpu import threads
+from twhin.model.compiled_arrays import step_chunks
 from twhin.model.compiled_parts import is_compiled
 from twhin.model.fused_edge_loss import fused_edge_loss
 from twhin.model.relation_model import RelationModel
@@ -140,6 +141,30 @@ def test_large_differences_of_scores_are_no_trouble() -> None:
     _check_equal(
         step, _model(Comparator.DOT), replace(_SETTINGS, temperature=0.03), 1e-3
     )
+
+
+@pytest.mark.parametrize("operators", _OPERATORS)
+def test_chunks_that_were_made_before_change_nothing(
+    operators: Sequence[Operator],
+) -> None:
+    step = _step(num_edges=11, in_batch=True)
+    model = _model(Comparator.COSINE, operators)
+    # Tables may come in another order than the rows.
+    chunks = step_chunks(step.groups, reversed(list(step.rows)))
+    inputs = [*step.rows.values(), *model.parameters()]
+
+    own, given = (
+        fused_edge_loss(step.rows, step.groups, model, _SETTINGS, chunks=each)
+        for each in (None, chunks)
+    )
+
+    assert torch.equal(own.total, given.total)
+    for ours, theirs in zip(
+        torch.autograd.grad(given.total, inputs, allow_unused=True),
+        torch.autograd.grad(own.total, inputs, allow_unused=True),
+        strict=True,
+    ):
+        assert torch.equal(ours, theirs)
 
 
 @pytest.mark.parametrize("operators", _OPERATORS)

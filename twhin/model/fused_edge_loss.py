@@ -20,6 +20,7 @@ from twhin.model.edge_loss import EdgeLoss
 from twhin.model.fused_parts import FusedParts
 from twhin.model.fused_side import FUSED_COMPARATORS
 from twhin.model.known_flow import Found
+from twhin.model.ranked_chunks import StepChunks
 from twhin.model.relation_model import RelationModel
 from twhin.model.step_rows import StepRows
 
@@ -35,6 +36,7 @@ def fused_edge_loss(
     model: RelationModel,
     settings: Loss,
     precision: Precision = Precision.FLOAT32,
+    chunks: StepChunks | None = None,
 ) -> EdgeLoss:
     """Returns the loss of a step; see `edge_loss`.
 
@@ -45,8 +47,10 @@ def fused_edge_loss(
       model: The relations, with a comparator for which `is_fused` is true.
       settings: The objective.
       precision: bfloat16 rounds the inputs of the matrix products.
+      chunks: `compiled_arrays.step_chunks` of the groups; made here if not given,
+        where they are needed.
     """
-    step = _Step(list(rows), groups, model, settings, precision)
+    step = _Step(list(rows), groups, model, settings, precision, chunks)
     total, lhs, rhs = _FusedEdgeLoss.apply(  # type: ignore[no-untyped-call]
         step, *rows.values(), *model.parameters()
     )
@@ -83,12 +87,14 @@ class _Step:
         model: RelationModel,
         settings: Loss,
         precision: Precision,
+        chunks: StepChunks | None,
     ) -> None:
         self._names = names
         self._groups = groups
         self._model = model
         self._settings = settings
         self._precision = precision
+        self._chunks = chunks
 
     def run(
         self, tensors: Sequence[Tensor]
@@ -126,5 +132,5 @@ class _Step:
             dtype = torch.bfloat16
         step = StepRows(rows=rows, gradients=gradients, groups=self._groups)
         if is_compiled(model.comparator_kind, self._settings, one, dtype):
-            return CompiledParts(step, model, self._settings, dtype).run()
+            return CompiledParts(step, model, self._settings, dtype, self._chunks).run()
         return FusedParts(step, model, self._settings, dtype).run()

@@ -6,6 +6,7 @@ Letters in shapes: B edges, P chunks of any sizes and entity types, C edges of a
 chunk, N negatives of a chunk, R relations, D embedding dimension.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -64,6 +65,23 @@ class Corrections(NamedTuple):
     masked: NDArray[np.int64]
     log_q: NDArray[np.float32]
     negative_log_q: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepChunks:
+    """All chunks of a step, before anything is looked up.
+
+    Attributes:
+      tables: The entity types, in the order of positions in `PLACE`.
+      edges: The edges.
+      places: Where the vectors of the lhs and of the rhs are, [P] `PLACE` each.
+      corrections: What changes the scores of the lhs, and of the rhs.
+    """
+
+    tables: tuple[str, ...]
+    edges: ChunkedEdges
+    places: tuple[NDArray[np.void], NDArray[np.void]]
+    corrections: tuple[Corrections, Corrections]
 
 
 class RankedSide(NamedTuple):

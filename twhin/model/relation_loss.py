@@ -36,7 +36,7 @@ def relation_loss(
       settings: Has the coefficient and the temperature.
 
     Reference: Chen et al., "Relation Prediction as an Auxiliary Training Objective
-    for Improving Multi-Relational Graph Representations", AKBC 2021.
+    for Improving Multi-Relational Graph Representations", arXiv 2110.02834.
     """
     total = weight.new_zeros(())
     if not settings.relation_weight:

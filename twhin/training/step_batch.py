@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from twhin.model.edge_group import EdgeGroup
+from twhin.model.ranked_chunks import StepChunks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +24,13 @@ class StepBatch:
       groups: The edges, by pair of entity types; the segments of a group point
         into `rows`. Empty where the rank has no edges in this step.
       num_edges: The number of edges in all groups.
+      chunks: The groups as compiled loops take them; None where none will.
     """
 
     rows: Mapping[str, Tensor]
     groups: tuple[EdgeGroup, ...]
     num_edges: int
+    chunks: StepChunks | None = None
 
     def to(self, device: torch.device) -> StepBatch:
         """Returns the batch with its tensors on `device`."""

@@ -3,6 +3,7 @@
 """Turns a batch of edges into the rows, chunks and negatives of a step."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor
 from twhin.config.settings import Negatives
 from twhin.graph.edge_batch import EdgeBatch
 from twhin.graph.schema import GraphSchema
+from twhin.model import compiled_arrays
 from twhin.model.edge_group import EdgeGroup, GroupSide, Segment
 from twhin.model.side import Side
 from twhin.training import chunk_negatives, known_masks, masked_pairs
@@ -48,6 +50,7 @@ class StepBatchBuilder:
         degrees: Mapping[str, NDArray[np.int64]] | None = None,
         known_edges: KnownEdges | None = None,
         ranked_sides: Collection[Side] = tuple(Side),
+        for_compiled_loops: bool = False,
     ) -> None:
         """Prepares the groups.
 
@@ -65,6 +68,8 @@ class StepBatchBuilder:
           degrees: As `NegativeSampler` needs it.
           known_edges: All training edges; needed to mask them.
           ranked_sides: The others need no negatives.
+          for_compiled_loops: Whether batches have `chunks`: what a step would
+            otherwise make of them itself, while this thread waits for it.
 
         Raises:
           ValueError: The settings need degrees, known edges or a group that are not
@@ -72,6 +77,7 @@ class StepBatchBuilder:
         """
         self._settings = settings
         self._ranked_sides = ranked_sides
+        self._for_compiled_loops = for_compiled_loops
         self._num_relations = len(schema.relations)
         self._first_chunk = rank * -(-batch_size // settings.chunk_size)
         self._loss_weights = np.array(loss_weights, dtype=np.float32)
@@ -129,11 +135,15 @@ class StepBatchBuilder:
             self._build_group(part, weight[edges], others[part.pair], step, rows)
             for part, (_, edges) in zip(parts, places, strict=True)
         )
-        return StepBatch(
+        found = StepBatch(
             rows=rows.concatenated(),
             groups=groups,
             num_edges=sum(map(len, groups)),
         )
+        if not groups or not self._for_compiled_loops:
+            return found
+        chunks = compiled_arrays.step_chunks(groups, found.rows)
+        return replace(found, chunks=chunks)
 
     def _split(
         self, rel: NDArray[np.int64]

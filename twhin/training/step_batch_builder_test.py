@@ -428,3 +428,14 @@ def test_a_side_that_is_not_ranked_has_no_negatives() -> None:
     assert (group.lhs.num_negatives, group.lhs.masked_in_batch) == (0, None)
     assert (group.rhs.num_negatives, len(group.rhs.negatives)) == (5, 5)
     assert sum(map(len, batch.rows.values())) == 2 + 5
+
+
+def test_chunks_are_made_for_compiled_loops_alone() -> None:
+    edges = _batch([(1, 0, 2), (2, 1, 0)])
+
+    batch = _builder({}, for_compiled_loops=True).build(edges, 0)
+
+    assert batch.chunks is not None
+    assert batch.chunks.tables == tuple(batch.rows)
+    assert batch.chunks.edges.bounds.tolist() == [0, 1, 2]
+    assert _builder({}).build(edges, 0).chunks is None

@@ -128,7 +128,9 @@ class TrainingStep:
         precision = self._settings.training.precision
         settings = self._settings.loss
         if self._is_fused:
-            return fused_edge_loss(rows, batch.groups, self._model, settings, precision)
+            return fused_edge_loss(
+                rows, batch.groups, self._model, settings, precision, batch.chunks
+            )
         rounded: contextlib.AbstractContextManager[object] = contextlib.nullcontext()
         if precision is Precision.BFLOAT16:
             rounded = torch.autocast(self._job.device.type, torch.bfloat16)
