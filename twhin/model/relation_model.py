@@ -161,21 +161,15 @@ class RelationModel(nn.Module):
         """
         uses_reciprocal = side is Side.LHS and self.reciprocal
         known, other = (rhs, lhs) if uses_reciprocal else (lhs, rhs)
-        parts = []
-        for kind in self._kinds:
-            operator = self._operators[str(kind)]
-            parameters = self._parameter_sets(kind)[uses_reciprocal]
-
-            def squares(
-                operator: RelationOperator = operator, parameters: Tensor = parameters
-            ) -> tuple[Tensor, Tensor]:
-                return (
-                    operator.squared_norms(known, parameters),
-                    other.square().sum(-1, keepdim=True),
-                )
-
-            products = operator.products(known, other, parameters)
-            parts.append(self.comparator.from_products(products, squares))
+        parts = [
+            self._scores_of_operator(
+                self._operators[str(kind)],
+                self._parameter_sets(kind)[uses_reciprocal],
+                known,
+                other,
+            )
+            for kind in self._kinds
+        ]
         scores = torch.cat(parts, dim=1)[:, self._row] if len(parts) > 1 else parts[0]
         if self._is_alternative is None:
             return scores
@@ -210,6 +204,24 @@ class RelationModel(nn.Module):
                 part = part + sizes[place]
             total = total.index_add(0, chosen, part)
         return total
+
+    def _scores_of_operator(
+        self,
+        operator: RelationOperator,
+        parameters: Tensor,
+        known: Tensor,
+        other: Tensor,
+    ) -> Tensor:
+        """Returns compare(operator_r(known), other), [B, R], for one operator's R."""
+
+        def squares() -> tuple[Tensor, Tensor]:
+            return (
+                operator.squared_norms(known, parameters),
+                other.square().sum(-1, keepdim=True),
+            )
+
+        products = operator.products(known, other, parameters)
+        return self.comparator.from_products(products, squares)
 
     def _by_operator(self, rel: Tensor) -> Iterator[tuple[Operator, Tensor, Tensor]]:
         """Yields operators with their edges, and the place of each one's relation."""
