@@ -32,7 +32,7 @@ from twhin.config.settings import Comparator, LossKind, Operator, Precision
 from twhin.cpu import threads
 from twhin.graph.edge_batch import EdgeBatch
 from twhin.graph.schema import EntityTypeSchema, GraphSchema, RelationSchema
-from twhin.model.compiled_parts import is_compiled
+from twhin.model import compiled_parts
 from twhin.model.fused_edge_loss import fused_edge_loss
 from twhin.model.relation_model import RelationModel
 from twhin.testing.step_settings import (
@@ -103,8 +103,8 @@ class Step:
             loss_weights=[1.0] * workload.num_relations,
             batch_size=_BATCH_SIZE.value,
             seed=0,
-            for_compiled_loops=is_compiled(
-                _COMPARATOR.value, self._loss, torch.empty(0), torch.float32
+            for_compiled_loops=compiled_parts.serves(
+                _COMPARATOR.value, self._loss, torch.device("cpu")
             ),
         )
         self._edges = _read(workload)

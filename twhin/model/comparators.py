@@ -109,7 +109,7 @@ class NegativeSquaredL2Compare:
 
     def pairwise(self, queries: Tensor, candidates: Tensor) -> Tensor:
         """See `Compare`; by |a - b|^2 = |a|^2 + |b|^2 - 2 a . b."""
-        return -_squared_distances(queries, candidates)
+        return self.from_products(*_products(queries, candidates))
 
     def from_products(self, products: Tensor, squares: Squares) -> Tensor:
         """See `Compare`."""
@@ -125,7 +125,7 @@ class NegativeL2Compare:
 
     def pairwise(self, queries: Tensor, candidates: Tensor) -> Tensor:
         """See `Compare`; by |a - b|^2 = |a|^2 + |b|^2 - 2 a . b."""
-        return -_root(_squared_distances(queries, candidates))
+        return self.from_products(*_products(queries, candidates))
 
     def from_products(self, products: Tensor, squares: Squares) -> Tensor:
         """See `Compare`."""
@@ -168,12 +168,16 @@ def normalize(vectors: Tensor) -> Tensor:
     return functional.normalize(vectors, dim=-1, eps=MIN_NORM)
 
 
-def _squared_distances(queries: Tensor, candidates: Tensor) -> Tensor:
-    """Returns [..., B, N], never below 0."""
-    products = queries @ candidates.transpose(-1, -2)
-    query_norms = queries.square().sum(-1, keepdim=True)
-    candidate_norms = candidates.square().sum(-1).unsqueeze(-2)
-    return (query_norms + candidate_norms - 2.0 * products).clamp_min(0.0)
+def _products(queries: Tensor, candidates: Tensor) -> tuple[Tensor, Squares]:
+    """Returns the products of all pairs, [..., B, N], and their squares."""
+
+    def squares() -> tuple[Tensor, Tensor]:
+        return (
+            queries.square().sum(-1, keepdim=True),
+            candidates.square().sum(-1).unsqueeze(-2),
+        )
+
+    return queries @ candidates.transpose(-1, -2), squares
 
 
 def _root(squared: Tensor) -> Tensor:

@@ -25,19 +25,19 @@ def step_chunks(groups: Sequence[EdgeGroup], tables: Iterable[str]) -> StepChunk
     position = {name: place for place, name in enumerate(names)}
     return StepChunks(
         tables=names,
-        edges=chunked_edges(chunks),
+        edges=_chunked_edges(chunks),
         places=(
-            places(chunks, Side.LHS, position),
-            places(chunks, Side.RHS, position),
+            _places(chunks, Side.LHS, position),
+            _places(chunks, Side.RHS, position),
         ),
         corrections=(
-            corrections(chunks, Side.LHS),
-            corrections(chunks, Side.RHS),
+            _corrections(chunks, Side.LHS),
+            _corrections(chunks, Side.RHS),
         ),
     )
 
 
-def chunked_edges(chunks: Sequence[GroupPart]) -> ChunkedEdges:
+def _chunked_edges(chunks: Sequence[GroupPart]) -> ChunkedEdges:
     """Returns the edges of chunks, counted over all of them."""
     spans = list(join(chunks))
     return ChunkedEdges(
@@ -47,7 +47,7 @@ def chunked_edges(chunks: Sequence[GroupPart]) -> ChunkedEdges:
     )
 
 
-def places(
+def _places(
     chunks: Sequence[GroupPart], side: Side, tables: Mapping[str, int]
 ) -> NDArray[np.void]:
     """Returns where entities, negatives and known vectors of a side are, [P] `PLACE`.
@@ -79,7 +79,7 @@ def places(
     return np.array(found, PLACE)
 
 
-def corrections(chunks: Sequence[GroupPart], side: Side) -> Corrections:
+def _corrections(chunks: Sequence[GroupPart], side: Side) -> Corrections:
     """Returns what changes the scores of a side, edges counted over all chunks."""
     edges: list[NDArray[np.int64]] = []
     columns: list[NDArray[np.int64]] = []

@@ -19,12 +19,7 @@ from torch import Tensor
 from twhin.config.settings import Comparator, Loss, LossKind
 from twhin.cpu import blas, threads
 from twhin.model import auxiliary_loss, compiled_ranking, known_flow
-from twhin.model.compiled_arrays import (
-    chunked_edges,
-    corrections,
-    places,
-    step_chunks,
-)
+from twhin.model.compiled_arrays import step_chunks
 from twhin.model.group_part import GroupPart, divide, join
 from twhin.model.known_flow import Flow, Found
 from twhin.model.ranked_chunks import (
@@ -40,17 +35,24 @@ from twhin.model.side import Side
 from twhin.model.step_rows import StepRows
 
 
+def serves(comparator: Comparator, settings: Loss, device: torch.device) -> bool:
+    """Returns whether `CompiledParts` serves an objective on a device."""
+    return (
+        blas.HAS_PRODUCTS
+        and settings.kind is LossKind.SOFTMAX
+        and comparator in (Comparator.DOT, Comparator.COSINE)
+        and device.type == "cpu"
+    )
+
+
 def is_compiled(
     comparator: Comparator, settings: Loss, rows: Tensor, matmul_dtype: torch.dtype
 ) -> bool:
     """Returns whether `CompiledParts` serves an objective, for rows like these."""
     return (
-        blas.HAS_PRODUCTS
-        and settings.kind is LossKind.SOFTMAX
-        and comparator in (Comparator.DOT, Comparator.COSINE)
+        serves(comparator, settings, rows.device)
         and rows.dtype is torch.float32
         and matmul_dtype in (torch.float32, torch.bfloat16)
-        and rows.device.type == "cpu"
     )
 
 
@@ -79,7 +81,6 @@ class CompiledParts:
         self._model = model
         self._settings = settings
         self._is_low = matmul_dtype is torch.bfloat16
-        self._tables = {name: place for place, name in enumerate(self._chunks.tables)}
         self._shares_negatives = bool(step.zero_shared())
 
     def run(self) -> list[Found]:
@@ -93,10 +94,7 @@ class CompiledParts:
         if len(shifts) < len(found) or auxiliary_loss.is_used(self._settings):
             chunks = [part for group in self._step.groups for part in divide(group, 1)]
             return threads.run_all(
-                [
-                    functools.partial(self._compute, chunks[share.start : share.stop])
-                    for share in shares
-                ]
+                [functools.partial(self._compute, chunks, share) for share in shares]
             )
         return [self._compute_shifted(shares, shifts)]
 
@@ -131,16 +129,16 @@ class CompiledParts:
             ),
         )
 
-    def _compute(self, chunks: Sequence[GroupPart]) -> Found:
+    def _compute(self, chunks: Sequence[GroupPart], share: range) -> Found:
         """Leaves the ranking of queries to the compiled loop."""
-        spans = list(join(chunks))
+        spans = list(join(chunks[share.start : share.stop]))
         found = known_flow.compute(
             (self._entities(spans, Side.LHS), self._entities(spans, Side.RHS)),
             _joined([span.of(span.group.rel) for span in spans]),
             _joined([span.of(span.group.weight) for span in spans]),
             self._model,
             self._settings,
-            functools.partial(self._rank_queries, chunks),
+            functools.partial(self._rank_queries, share),
         )
         for place, gradient in zip(Side, found.known, strict=True):
             if gradient is not None:
@@ -167,7 +165,7 @@ class CompiledParts:
             first += len(span)
 
     def _rank_queries(
-        self, chunks: Sequence[GroupPart], queries: Mapping[Side, Query]
+        self, share: range, queries: Mapping[Side, Query]
     ) -> tuple[tuple[Tensor, Tensor], Sequence[Flow]]:
         """See `known_flow.Rank`.
 
@@ -179,14 +177,14 @@ class CompiledParts:
             queries[side].vectors.detach() if side in queries else none for side in Side
         ]
         flows = [torch.zeros_like(table) for table in vectors]
-        edges, sides = chunked_edges(chunks), []
-        for place, side in enumerate(Side, len(self._tables)):
-            at = places(chunks, side, self._tables)
-            # Known vectors are the queries, which lie behind the tables.
-            at["known_table"], at["known"] = place, edges.bounds[:-1]
-            corrected = corrections(chunks, side)
-            sides.append(self._ranked(side, at, corrected, none))
-        losses = self._rank(range(len(chunks)), edges, sides, vectors, flows)
+        chunks, sides = self._chunks, []
+        for place, side in enumerate(Side):
+            # Known vectors are the queries of the share, which lie behind the tables.
+            at = chunks.places[place].copy()
+            at["known_table"] = len(chunks.tables) + place
+            at["known"] = chunks.edges.bounds[:-1] - chunks.edges.bounds[share.start]
+            sides.append(self._ranked(side, at, chunks.corrections[place], none))
+        losses = self._rank(share, chunks.edges, sides, vectors, flows)
         return losses, [
             (queries[side].vectors, flow)
             for side, flow in zip(Side, flows, strict=True)

@@ -192,8 +192,8 @@ def _rank_some(
 ) -> float:
     """Ranks one side of the edges [start, stop) of a chunk; returns their loss.
 
-    Writes the gradients of entities and queries, and writes or adds those of
-    negatives.
+    Writes the gradients of entities and queries, and adds up those of negatives in
+    `space`.
     """
     p, start, stop = some
     place = side.places[p]
@@ -203,13 +203,16 @@ def _rank_some(
         zero_rows(entity_flow)
         return 0.0
     query = part(space.query, 0, count)
-    entities = Factor(
-        exact=_some(place["table"], place["entities"], some, rows),
-        low=space.entities.low[:0],
+    entities = _compared(
+        _some(place["table"], place["entities"], some, rows),
+        objective,
+        Factor(
+            exact=space.entities.exact[:count],
+            # Products take them where they are each other's negatives.
+            low=space.entities.low[: count if objective.in_batch else 0],
+        ),
+        space.entity_norms,
     )
-    if objective.is_cosine or objective.in_batch:
-        own_space = part(space.entities, 0, count)
-        entities = _compared(entities.exact, objective, own_space, space.entity_norms)
     width = n + count if objective.in_batch else n
     scores = shaped(space.scores, width, count)
     multiply(negatives, False, query, True, 0.0, scores.exact[:n])
@@ -230,11 +233,10 @@ def _rank_some(
     round_factor(scores)
     drawn, others = part(scores, 0, n), part(scores, n, width)
     scale_rows(own, entities.exact, query_flow)
+    scale_rows(own, query.exact, entity_flow)
     multiply(drawn, True, negatives, False, 1.0, query_flow)
     if objective.in_batch:
         multiply(others, True, entities, False, 1.0, query_flow)
-    scale_rows(own, query.exact, entity_flow)
-    if objective.in_batch:
         multiply(others, False, query, False, 1.0, entity_flow)
     beta = 0.0 if start == 0 else 1.0
     multiply(drawn, False, query, False, beta, space.negative_flow[:n])

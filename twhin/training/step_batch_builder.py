@@ -3,7 +3,6 @@
 """Turns a batch of edges into the rows, chunks and negatives of a step."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -68,8 +67,8 @@ class StepBatchBuilder:
           degrees: As `NegativeSampler` needs it.
           known_edges: All training edges; needed to mask them.
           ranked_sides: The others need no negatives.
-          for_compiled_loops: Whether batches have `chunks`: what a step would
-            otherwise make of them itself, while this thread waits for it.
+          for_compiled_loops: Whether batches have `chunks`, which a step would
+            otherwise make itself.
 
         Raises:
           ValueError: The settings need degrees, known edges or a group that are not
@@ -135,15 +134,15 @@ class StepBatchBuilder:
             self._build_group(part, weight[edges], others[part.pair], step, rows)
             for part, (_, edges) in zip(parts, places, strict=True)
         )
-        found = StepBatch(
-            rows=rows.concatenated(),
+        looked_up, chunks = rows.concatenated(), None
+        if groups and self._for_compiled_loops:
+            chunks = compiled_arrays.step_chunks(groups, looked_up)
+        return StepBatch(
+            rows=looked_up,
             groups=groups,
             num_edges=sum(map(len, groups)),
+            chunks=chunks,
         )
-        if not groups or not self._for_compiled_loops:
-            return found
-        chunks = compiled_arrays.step_chunks(groups, found.rows)
-        return replace(found, chunks=chunks)
 
     def _split(
         self, rel: NDArray[np.int64]

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from twhin.checkpoint.folders import (
     CHECKPOINTS_FOLDER,
     CheckpointChoice,
@@ -30,8 +28,7 @@ from twhin.graph.configured_schema import relation_settings
 from twhin.graph.edge_files import read_edges
 from twhin.graph.edge_reader import EdgeReader
 from twhin.graph.prepared_graph import PreparedGraph
-from twhin.model import known_flow
-from twhin.model.compiled_parts import is_compiled
+from twhin.model import compiled_parts, known_flow
 from twhin.model.relation_model import RelationModel
 from twhin.training import resume
 from twhin.training.entity_tables import EntityTables
@@ -334,11 +331,10 @@ class TrainingRun:
             degrees=degrees,
             known_edges=known_edges,
             ranked_sides=known_flow.ranked_sides(self._settings.loss),
-            for_compiled_loops=is_compiled(
+            for_compiled_loops=compiled_parts.serves(
                 self._settings.model.comparator,
                 self._settings.loss,
-                torch.empty(0, device=self._job.device),
-                torch.float32,
+                self._job.device,
             ),
         )
 
