@@ -14,9 +14,14 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar
 
+import llvmlite.binding
 import numba
 
 _Loop = TypeVar("_Loop", bound=Callable[..., Any])
+# LLVM's default for processors with vectors of 512 bits is to take half of them.
+numba.config.CPU_FEATURES = (
+    llvmlite.binding.get_host_cpu_features().flatten() + ",-prefer-256-bit"
+)
 # Sums may be reordered; infinities and what is not a number keep their meaning.
 _FLAGS = frozenset({"reassoc", "contract", "arcp", "nsz"})
 

@@ -33,11 +33,14 @@ def shift_rows(
       query: [B, D], written.
     """
     for c in range(len(known)):
-        for d in range(known.shape[1]):
-            query[c, d] = known[c, d]
+        row, out = known[c], query[c]
         if len(shift):
+            added = shift[rel[c]]
             for d in range(known.shape[1]):
-                query[c, d] += shift[rel[c], d]
+                out[d] = row[d] + added[d]
+        else:
+            for d in range(known.shape[1]):
+                out[d] = row[d]
 
 
 @compiled

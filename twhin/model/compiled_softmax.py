@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twhin.cpu.compiled import compiled
-from twhin.cpu.exponential import exp
+from twhin.cpu.exponential import LOG2_E, exp2
 
 
 @compiled
@@ -30,6 +30,7 @@ def softmax(
       factor: Multiplies all scores: 1 / temperature.
     """
     num_negatives, num_edges = scores.shape
+    to_power = factor * LOG2_E
     top = own.copy()
     for k in range(num_negatives):
         for c in range(num_edges):
@@ -37,11 +38,11 @@ def softmax(
     share = np.empty(num_edges, np.float32)
     total = np.empty(num_edges, np.float32)
     for c in range(num_edges):
-        share[c] = exp((own[c] - top[c]) * factor)
+        share[c] = exp2((own[c] - top[c]) * to_power)
         total[c] = share[c]
     for k in range(num_negatives):
         for c in range(num_edges):
-            power = exp((scores[k, c] - top[c]) * factor)
+            power = exp2((scores[k, c] - top[c]) * to_power)
             scores[k, c] = power
             total[c] += power
     loss = 0.0

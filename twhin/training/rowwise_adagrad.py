@@ -9,6 +9,10 @@ from numpy.typing import NDArray
 
 from twhin.cpu import threads
 from twhin.cpu.compiled import compiled
+from twhin.cpu.prefetch import prefetch
+
+# Gradients whose rows are asked for before they are needed.
+_AHEAD = 8
 
 
 def update_rows(
@@ -68,6 +72,11 @@ def _update(
     here = start
     while here < stop:
         row = order[here] >> shift
+        if here + _AHEAD < stop:
+            coming = order[here + _AHEAD]
+            prefetch(state, coming >> shift)
+            prefetch(table, coming >> shift)
+            prefetch(gradient, coming & position)
         if here and order[here - 1] >> shift == row:
             # It belongs to those before `start`.
             here += 1
