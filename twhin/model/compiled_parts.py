@@ -27,6 +27,7 @@ from twhin.model.ranked_chunks import (
     Corrections,
     Objective,
     RankedSide,
+    Source,
     StepChunks,
 )
 from twhin.model.relation_model import RelationModel
@@ -226,7 +227,10 @@ class CompiledParts:
           vector_gradients: Where their gradients are added.
         """
         step, names = self._step, self._chunks.tables
-        rows = (*(step.rows[name] for name in names), *vectors)
+        none = torch.empty(0, dtype=torch.int64)
+        chosen = step.chosen or dict.fromkeys(names, none)
+        tables = [(step.rows[name], chosen[name]) for name in names]
+        tables += [(table, none) for table in vectors]
         gradients = (*(step.gradients[name] for name in names), *vector_gradients)
         in_batch = (
             side.masked_in_batch is not None
@@ -238,13 +242,17 @@ class CompiledParts:
             share.stop,
             edges,
             (sides[0], sides[1]),
-            tuple(table.contiguous().numpy() for table in rows),
+            tuple(
+                Source(table.contiguous().numpy(), rows.numpy())
+                for table, rows in tables
+            ),
             tuple(table.numpy() for table in gradients),
             Objective(
                 factor=np.float32(1.0 / self._settings.temperature),
                 is_cosine=self._model.comparator_kind is Comparator.COSINE,
                 in_batch=any(in_batch),
                 adds=self._shares_negatives,
+                gathers=step.chosen is not None,
                 is_low=self._is_low,
             ),
         )

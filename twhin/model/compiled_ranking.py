@@ -9,15 +9,12 @@ Letters in shapes: B edges, P chunks of any sizes and entity types, C edges of a
 chunk, N negatives of a chunk, R relations, D embedding dimension.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
 from twhin.cpu.compiled import compiled
 from twhin.model.compiled_factor import (
     Factor,
-    make_factor,
     multiply,
     part,
     round_factor,
@@ -26,13 +23,22 @@ from twhin.model.compiled_factor import (
 from twhin.model.compiled_rows import (
     add_rows,
     flow_back,
+    multiply_rows,
     normalize,
     scale_rows,
     shift_rows,
     zero_rows,
 )
 from twhin.model.compiled_softmax import softmax
-from twhin.model.ranked_chunks import ChunkedEdges, Corrections, Objective, RankedSide
+from twhin.model.compiled_sources import chosen, entity_rows, known_vectors
+from twhin.model.compiled_space import Space, make_space
+from twhin.model.ranked_chunks import (
+    ChunkedEdges,
+    Corrections,
+    Objective,
+    RankedSide,
+    Source,
+)
 
 _NOTHING = np.float32(0.0)
 # Edges at a time, where those of a chunk are not each other's negatives: many, for
@@ -41,43 +47,13 @@ _MOST_AT_ONCE, _FEWEST_AT_ONCE = 600, 256
 _SCORES_AT_ONCE = 1 << 17
 
 
-class _Space(NamedTuple):
-    """Where one side of some edges is worked on; used again for the next.
-
-    Attributes:
-      query: [C, D], queries as they are compared.
-      query_norms: [C], their norms before.
-      query_flow: [C, D], the gradient of the queries.
-      entities: [C, D], as they are compared; for dot products `low` alone is used.
-      entity_norms: [C], as above.
-      negatives: [N, D], as `entities`.
-      negative_norms: [N], as above.
-      negative_flow: [N, D], the gradient of negatives.
-      weight: [C], the factor of each edge's loss.
-      own: [C], scores of the edges' entities, then their derivatives.
-      scores: [1, K], the scores of negatives, then their derivatives.
-    """
-
-    query: Factor
-    query_norms: NDArray[np.float32]
-    query_flow: NDArray[np.float32]
-    entities: Factor
-    entity_norms: NDArray[np.float32]
-    negatives: Factor
-    negative_norms: NDArray[np.float32]
-    negative_flow: NDArray[np.float32]
-    weight: NDArray[np.float32]
-    own: NDArray[np.float32]
-    scores: Factor
-
-
 @compiled
 def rank(
     first: int,
     last: int,
     edges: ChunkedEdges,
     sides: tuple[RankedSide, RankedSide],
-    rows: tuple[NDArray[np.float32], ...],
+    sources: tuple[Source, ...],
     gradients: tuple[NDArray[np.float32], ...],
     objective: Objective,
 ) -> NDArray[np.float64]:
@@ -88,9 +64,9 @@ def rank(
       last: Behind the last chunk.
       edges: The edges.
       sides: What is ranked for each.
-      rows: [n, D] of each table.
-      gradients: [n, D] of each table. Those of entities and of negatives are
-        written, then those of known vectors are added.
+      sources: The vectors of each table.
+      gradients: [k, D] of each table, for rows as they are in `PLACE`. Those of
+        entities and of negatives are written, then those of known vectors are added.
       objective: What is computed.
 
     Returns:
@@ -105,22 +81,40 @@ def rank(
     at_once = most_edges
     if not objective.in_batch:
         at_once = _edges_at_once(most_edges, most_negatives)
-    dim = rows[0].shape[1]
-    lhs = _make_space(at_once, most_negatives, dim, objective)
-    rhs = _make_space(at_once, most_negatives, dim, objective)
+    dim = sources[0].table.shape[1]
+    lhs = make_space(at_once, most_negatives, dim, objective)
+    rhs = make_space(at_once, most_negatives, dim, objective)
     for p in range(first, last):
-        lhs_negatives = _compare_negatives(p, sides[0], rows, objective, lhs)
-        rhs_negatives = _compare_negatives(p, sides[1], rows, objective, rhs)
+        lhs_negatives = _compare_negatives(p, sides[0], sources, objective, lhs)
+        rhs_negatives = _compare_negatives(p, sides[1], sources, objective, rhs)
         size = edges.bounds[p + 1] - edges.bounds[p]
         for start in range(0, size, at_once):
             some = (p, start, min(start + at_once, size))
-            _make_queries(some, edges, sides[0], rows, objective, lhs)
-            _make_queries(some, edges, sides[1], rows, objective, rhs)
+            lhs_rows = entity_rows(some, sides[0], sources, lhs.rows)
+            rhs_rows = entity_rows(some, sides[1], sources, rhs.rows)
+            known = known_vectors(some, sides[0], sources, objective, rhs_rows)
+            _make_queries(some, edges, sides[0], known, objective, lhs)
+            known = known_vectors(some, sides[1], sources, objective, lhs_rows)
+            _make_queries(some, edges, sides[1], known, objective, rhs)
             losses[0] += _rank_some(
-                some, edges, sides[0], lhs_negatives, rows, gradients, objective, lhs
+                some,
+                edges,
+                sides[0],
+                lhs_rows,
+                lhs_negatives,
+                gradients,
+                objective,
+                lhs,
             )
             losses[1] += _rank_some(
-                some, edges, sides[1], rhs_negatives, rows, gradients, objective, rhs
+                some,
+                edges,
+                sides[1],
+                rhs_rows,
+                rhs_negatives,
+                gradients,
+                objective,
+                rhs,
             )
             _add_known(some, edges, sides[0], gradients, lhs.query_flow)
             _add_known(some, edges, sides[1], gradients, rhs.query_flow)
@@ -142,14 +136,16 @@ def _edges_at_once(most_edges: int, most_negatives: int) -> int:
 def _compare_negatives(
     p: int,
     side: RankedSide,
-    rows: tuple[NDArray[np.float32], ...],
+    sources: tuple[Source, ...],
     objective: Objective,
-    space: _Space,
+    space: Space,
 ) -> Factor:
     """Returns a chunk's drawn negatives as they are compared."""
     if not side.weight:
         return space.negatives
-    drawn = _negatives(side.places[p], rows)
+    place = side.places[p]
+    source: Source = sources[place["table"]]
+    drawn = chosen(source, place["negatives"], place["num_negatives"], space.drawn)
     own = part(space.negatives, 0, len(drawn))
     return _compared(drawn, objective, own, space.negative_norms)
 
@@ -159,23 +155,17 @@ def _make_queries(
     some: tuple[int, int, int],
     edges: ChunkedEdges,
     side: RankedSide,
-    rows: tuple[NDArray[np.float32], ...],
+    known: NDArray[np.float32],
     objective: Objective,
-    space: _Space,
+    space: Space,
 ) -> None:
     """Makes what one side of the edges [start, stop) of a chunk is compared with."""
     if not side.weight:
         return
     p, start, stop = some
-    place, count = side.places[p], stop - start
-    first = edges.bounds[p] + start
+    first, count = edges.bounds[p] + start, stop - start
     query = part(space.query, 0, count)
-    shift_rows(
-        _some(place["known_table"], place["known"], some, rows),
-        edges.rel[first : first + count],
-        side.shift,
-        query.exact,
-    )
+    shift_rows(known, edges.rel[first : first + count], side.shift, query.exact)
     _compared(query.exact, objective, query, space.query_norms)
 
 
@@ -184,11 +174,11 @@ def _rank_some(
     some: tuple[int, int, int],
     edges: ChunkedEdges,
     side: RankedSide,
+    rows: NDArray[np.float32],
     negatives: Factor,
-    rows: tuple[NDArray[np.float32], ...],
     gradients: tuple[NDArray[np.float32], ...],
     objective: Objective,
-    space: _Space,
+    space: Space,
 ) -> float:
     """Ranks one side of the edges [start, stop) of a chunk; returns their loss.
 
@@ -204,7 +194,7 @@ def _rank_some(
         return 0.0
     query = part(space.query, 0, count)
     entities = _compared(
-        _some(place["table"], place["entities"], some, rows),
+        rows,
         objective,
         Factor(
             exact=space.entities.exact[:count],
@@ -219,11 +209,7 @@ def _rank_some(
     if objective.in_batch:
         multiply(entities, False, query, True, 0.0, scores.exact[n:])
     own, query_flow = space.own[:count], space.query_flow[:count]
-    for c in range(count):
-        score = _NOTHING
-        for d in range(query.exact.shape[1]):
-            score += query.exact[c, d] * entities.exact[c, d]
-        own[c] = score
+    multiply_rows(query.exact, entities.exact, own)
     first = edges.bounds[p] + start
     _correct(scores.exact, own, side.corrections, place, first)
     weight = space.weight[:count]
@@ -275,11 +261,13 @@ def _finish(
     side: RankedSide,
     gradients: tuple[NDArray[np.float32], ...],
     objective: Objective,
-    space: _Space,
+    space: Space,
 ) -> None:
     """Writes or adds the gradients of a chunk's negatives."""
     place = side.places[p]
-    out = _negatives(place, gradients)
+    of_table: NDArray[np.float32] = gradients[place["table"]]
+    first = place["negatives"]
+    out = of_table[first : first + place["num_negatives"]]
     flow = space.negative_flow[: len(out)]
     if not side.weight:
         zero_rows(flow)
@@ -289,26 +277,6 @@ def _finish(
         add_rows(flow, out)
     else:
         out[:] = flow
-
-
-@compiled
-def _make_space(count: int, n: int, dim: int, objective: Objective) -> _Space:
-    """Returns space for the edges and the negatives of any chunk."""
-    width = n + count if objective.in_batch else n
-    is_low = objective.is_low
-    return _Space(
-        query=make_factor((count, dim), is_low),
-        query_norms=np.empty(count, np.float32),
-        query_flow=np.empty((count, dim), np.float32),
-        entities=make_factor((count, dim), is_low),
-        entity_norms=np.empty(count, np.float32),
-        negatives=make_factor((n, dim), is_low),
-        negative_norms=np.empty(n, np.float32),
-        negative_flow=np.empty((n, dim), np.float32),
-        weight=np.empty(count, np.float32),
-        own=np.empty(count, np.float32),
-        scores=make_factor((1, width * count), is_low),
-    )
 
 
 @compiled
@@ -322,15 +290,6 @@ def _some(
     _, start, stop = some
     of_table: NDArray[np.float32] = rows[table]
     return of_table[first + start : first + stop]
-
-
-@compiled
-def _negatives(
-    place: np.void, rows: tuple[NDArray[np.float32], ...]
-) -> NDArray[np.float32]:
-    """Returns the rows of a chunk's drawn negatives."""
-    of_table: NDArray[np.float32] = rows[place["table"]]
-    return of_table[place["negatives"] : place["negatives"] + place["num_negatives"]]
 
 
 @compiled

@@ -11,10 +11,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twhin.cpu.compiled import compiled
+from twhin.cpu.prefetch import prefetch
 from twhin.model.comparators import MIN_NORM
 
 _MIN_NORM = np.float32(MIN_NORM)
 _NOTHING = np.float32(0.0)
+# Rows of a table that are asked for before they are needed.
+_AHEAD = 8
+
+
+@compiled
+def gather_rows(
+    table: NDArray[np.float32], chosen: NDArray[np.int64], out: NDArray[np.float32]
+) -> None:
+    """Sets out to rows of a table.
+
+    Args:
+      table: [n, D].
+      chosen: [B].
+      out: [B, D], written.
+    """
+    for r in range(len(chosen)):
+        if r + _AHEAD < len(chosen):
+            prefetch(table, chosen[r + _AHEAD])
+        row, target = table[chosen[r]], out[r]
+        for d in range(table.shape[1]):
+            target[d] = row[d]
 
 
 @compiled
@@ -57,6 +79,19 @@ def scale_rows(
     for r in range(len(rows)):
         for d in range(rows.shape[1]):
             out[r, d] = factors[r] * rows[r, d]
+
+
+@compiled
+def multiply_rows(
+    left: NDArray[np.float32], right: NDArray[np.float32], out: NDArray[np.float32]
+) -> None:
+    """Sets out to the dot products of rows; left and right [B, D], out [B]."""
+    for r in range(len(left)):
+        one, other = left[r], right[r]
+        product = _NOTHING
+        for d in range(left.shape[1]):
+            product += one[d] * other[d]
+        out[r] = product
 
 
 @compiled

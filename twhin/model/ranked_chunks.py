@@ -37,6 +37,19 @@ PLACE = np.dtype(
 )
 
 
+class Source(NamedTuple):
+    """Vectors of one entity type.
+
+    Attributes:
+      table: [n, D] float32.
+      chosen: [k] int64, the rows of the table that rows in `PLACE` stand for; [0]
+        where they stand for themselves.
+    """
+
+    table: NDArray[np.float32]
+    chosen: NDArray[np.int64]
+
+
 class ChunkedEdges(NamedTuple):
     """The edges.
 
@@ -112,6 +125,7 @@ class Objective(NamedTuple):
       is_cosine: Whether vectors are compared by cosine instead of by dot product.
       in_batch: Whether the entities of a chunk are negatives too.
       adds: Whether gradients of drawn negatives are added to what is there.
+      gathers: Whether all vectors, known ones included, are chosen rows of tables.
       is_low: Whether matrix products take bfloat16.
     """
 
@@ -119,4 +133,5 @@ class Objective(NamedTuple):
     is_cosine: bool
     in_batch: bool
     adds: bool
+    gathers: bool
     is_low: bool

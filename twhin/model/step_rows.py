@@ -17,14 +17,18 @@ class StepRows:
     """Rows, and the edges that use them.
 
     Attributes:
-      rows: For every entity type [n, D]; every row lies in one segment.
-      gradients: For every entity type [n, D], where gradients are written.
+      rows: For every entity type [k, D], what was looked up; every row lies in one
+        segment of the groups. With `chosen` [n, D], the whole table.
+      gradients: For every entity type [k, D], where gradients are written.
       groups: The edges.
+      chosen: For every entity type [k] int64, the rows of the table that would have
+        been looked up; None where they were.
     """
 
     rows: Mapping[str, Tensor]
     gradients: Mapping[str, Tensor]
     groups: Sequence[EdgeGroup]
+    chosen: Mapping[str, Tensor] | None = None
 
     def zero_shared(self) -> list[tuple[str, Segment]]:
         """Zeroes the gradients of shared negatives; returns type and segment of each."""

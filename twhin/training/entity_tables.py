@@ -94,6 +94,11 @@ class EntityTables:
         """Whether a step updates a whole table, by operations of torch."""
         return any(isinstance(k, DenseTableKernel) for k in self._all_kernels())
 
+    @property
+    def are_in_memory(self) -> bool:
+        """Whether `refer` and `update` serve all tables."""
+        return all(isinstance(k, ParallelTableKernel) for k in self._all_kernels())
+
     def initialize(self, *, init_scale: float, seed: int) -> None:
         """Draws every row from N(0, init_scale^2), equally for any world size."""
         for name in self._names:
@@ -139,6 +144,36 @@ class EntityTables:
         )
         found = self._model(features.to(self._device))
         return {name: found[name].values() for name in self._names}
+
+    def refer(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Returns the whole tables instead of copies of their rows.
+
+        Where `are_in_memory`; `update` then takes the place of a backward pass.
+
+        Args:
+          rows: As `lookup` takes them; those of the tables that will be read.
+
+        Returns:
+          For every entity type [n, D] float32, its table, not to be written.
+
+        Raises:
+          IndexError: A row is not in its table.
+        """
+        for name in self._names:
+            self._check_rows(name, rows[name])
+        return {name: self._in_memory(name).refer(rows[name]) for name in self._names}
+
+    def update(
+        self, rows: Mapping[str, Tensor], gradients: Mapping[str, Tensor]
+    ) -> None:
+        """Updates the rows that `refer` was called with.
+
+        Args:
+          rows: For every entity type [k] int64, duplicates allowed.
+          gradients: For every entity type [k, D] float32.
+        """
+        for name in self._names:
+            self._in_memory(name).update(rows[name], gradients[name])
 
     def step(self) -> None:
         """Updates the tables with dense kernels; others are updated by backward.
@@ -207,6 +242,11 @@ class EntityTables:
                 f"rows of {name!r}: {low if low < 0 else high} is out of range;"
                 f" allowed: 0 to {num_rows - 1}"
             )
+
+    def _in_memory(self, name: str) -> ParallelTableKernel:
+        (kernel,) = self._kernels[name]
+        assert isinstance(kernel, ParallelTableKernel)
+        return kernel
 
     def _all_kernels(self) -> Iterator[TableKernel]:
         for kernels in self._kernels.values():

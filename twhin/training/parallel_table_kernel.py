@@ -37,6 +37,15 @@ class ParallelTableKernel(FusedTableKernel):
         self._table = self._rows()
         (self._squares,) = self._state().values()
 
+    def refer(self, rows: Tensor) -> Tensor:
+        """Returns the whole table, [n, D], for who reads rows where they are.
+
+        Args:
+          rows: [n] int64, those that will be read, and may be updated.
+        """
+        self._record(rows)
+        return self._table
+
     def _look_up(self, rows: Tensor) -> Tensor:
         found: Tensor = _Lookup.apply(self._anchor, self, rows)  # type: ignore[no-untyped-call]
         return found

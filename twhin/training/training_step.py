@@ -14,9 +14,11 @@ from twhin.config.settings import Precision, Projection, TrainConfig
 from twhin.cpu import threads
 from twhin.errors import TrainingError
 from twhin.graph import random_bits
+from twhin.model import step_gradients
 from twhin.model.edge_loss import EdgeLoss, edge_loss
 from twhin.model.fused_edge_loss import fused_edge_loss, is_fused
 from twhin.model.relation_model import RelationModel
+from twhin.model.step_rows import StepRows
 from twhin.training.entity_tables import EntityTables
 from twhin.training.job import Job
 from twhin.training.relation_optimizer import RelationOptimizer
@@ -77,6 +79,13 @@ class TrainingStep:
         self._is_in_pieces = (
             self._is_fused and job.device.type == "cpu" and not tables.has_dense_kernels
         )
+        self._ranks_in_tables = (
+            tables.are_in_memory
+            and step_gradients.takes_tables(model, settings.loss, job.device)
+            and not settings.model.dropout
+            # All of a table is better looked up once for all chunks.
+            and not settings.negatives.all_entities
+        )
         self._prior = prior
         self._is_projected = settings.model.projection is not Projection.NONE
         self._needs_touched = self._is_projected or prior is not None
@@ -105,13 +114,45 @@ class TrainingStep:
         # fbgemm takes the rate of an update at its lookup.
         self._tables.set_learning_rate_factor(factor)
         with threads.taken_over() if self._is_in_pieces else contextlib.nullcontext():
-            rows = self._tables.lookup(batch.rows)
-            loss = self._loss(self._drop_out(rows, step), batch)
-            totals = self._sum(loss, batch, should_stop, step)
-            torch.autograd.backward(loss.total)
+            if self._ranks_in_tables:
+                totals = self._run_in_tables(batch, step, should_stop)
+            else:
+                rows = self._tables.lookup(batch.rows)
+                loss = self._loss(self._drop_out(rows, step), batch)
+                totals = self._sum(loss, batch, should_stop, step)
+                torch.autograd.backward(loss.total)
             self._tables.step()
             self._relation_optimizer.step(factor)
             self._move_touched(factor)
+        return totals
+
+    def _run_in_tables(
+        self, batch: StepBatch, step: int, should_stop: bool
+    ) -> StepTotals:
+        """Computes the loss from rows where they are, and updates these."""
+        tables = self._tables.refer(batch.rows)
+        rows = StepRows(
+            rows=tables,
+            chosen=batch.rows,
+            gradients={
+                name: table.new_empty(len(batch.rows[name]), table.shape[1])
+                for name, table in tables.items()
+            },
+            groups=batch.groups,
+        )
+        found = step_gradients.compute(
+            rows,
+            self._model,
+            self._settings.loss,
+            self._settings.training.precision,
+            batch.chunks,
+        )
+        totals = self._sum(found.loss, batch, should_stop, step)
+        self._tables.update(batch.rows, rows.gradients)
+        for parameter, gradient in zip(
+            self._model.parameters(), found.parameters, strict=True
+        ):
+            parameter.grad = gradient
         return totals
 
     def _move_touched(self, factor: float) -> None:
