@@ -18,7 +18,7 @@ import torch
 
 _Result = TypeVar("_Result")
 # Elements that a thread takes in less time than it takes to wake one.
-_ELEMENTS_ALONE = 1 << 15
+ELEMENTS_ALONE = 1 << 15
 
 _num_threads = 1
 
@@ -88,7 +88,7 @@ def share(call: Callable[[int, int], None], count: int, *, width: int) -> None:
       count: Rows.
       width: About how many elements a row has: few are not worth a thread.
     """
-    num_parts = min(_num_threads, count * width // _ELEMENTS_ALONE)
+    num_parts = min(_num_threads, count * width // ELEMENTS_ALONE)
     if num_parts <= 1:
         call(0, count)
         return

@@ -9,7 +9,7 @@ a step has as many operations.
 
 import functools
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from twhin.config.settings import Comparator, Loss, LossKind
-from twhin.cpu import blas, threads
+from twhin.cpu import blas, pieces, threads
+from twhin.cpu.pieces import Pieces
 from twhin.model import auxiliary_loss, compiled_ranking, known_flow
 from twhin.model.compiled_arrays import step_chunks
 from twhin.model.group_part import GroupPart, divide, join
 from twhin.model.known_flow import Flow, Found
 from twhin.model.ranked_chunks import (
-    ChunkedEdges,
-    Corrections,
     Objective,
     RankedSide,
     Source,
@@ -34,6 +33,9 @@ from twhin.model.relation_model import RelationModel
 from twhin.model.relation_operator import Query
 from twhin.model.side import Side
 from twhin.model.step_rows import StepRows
+
+# Gradients of more are not held once for each of many pieces.
+_FEW_SHIFTS = 1 << 18
 
 
 def serves(comparator: Comparator, settings: Loss, device: torch.device) -> bool:
@@ -86,46 +88,57 @@ class CompiledParts:
 
     def run(self) -> list[Found]:
         """Computes all chunks; writes the gradients of the rows."""
-        # Gradients of shared negatives add up: one thread takes all chunks.
-        num_shares = 1 if self._shares_negatives else threads.count()
-        shares = list(_share_out(self._chunks.edges.bounds, num_shares))
         with torch.enable_grad():
             found = [self._model.shifts(side) for side in Side]
         shifts = [shift for shift in found if shift is not None]
         if len(shifts) < len(found) or auxiliary_loss.is_used(self._settings):
             chunks = [part for group in self._step.groups for part in divide(group, 1)]
+            bounds = self._share_out(threads.count())
             return threads.run_all(
-                [functools.partial(self._compute, chunks, share) for share in shares]
+                [
+                    functools.partial(self._compute, chunks, range(*share))
+                    for share in itertools.pairwise(bounds.tolist())
+                ]
             )
-        return [self._compute_shifted(shares, shifts)]
+        return [self._compute_shifted(shifts)]
 
-    def _compute_shifted(
-        self, shares: Sequence[range], shifts: Sequence[Tensor]
-    ) -> Found:
+    def _share_out(self, num_shares: int) -> NDArray[np.int64]:
+        """Returns the bounds of consecutive chunks with about as many edges each."""
+        if self._shares_negatives:
+            num_shares = 1  # Gradients of shared negatives add up.
+        behind = self._chunks.edges.bounds
+        goals = behind[-1] * np.arange(num_shares + 1) / num_shares
+        bounds: NDArray[np.int64] = np.unique(
+            np.abs(behind - goals[:, np.newaxis]).argmin(axis=1)
+        )
+        return bounds
+
+    def _compute_shifted(self, shifts: Sequence[Tensor]) -> Found:
         """Leaves the way from known entities to queries to the compiled loop too."""
         chunks = self._chunks
+        # A piece has gradients of its own: sums do not depend on who takes it.
+        most = pieces.num_pieces(len(chunks.edges.rel) * shifts[0].shape[1])
+        if shifts[0].numel() > _FEW_SHIFTS:
+            most = min(most, threads.count())
+        work = pieces.make_pieces(self._share_out(most))
+        num_pieces = len(work.bounds) - 1
+        flows = [torch.zeros(num_pieces, *shift.shape) for shift in shifts]
         sides = [
-            self._ranked(*side)
-            for side in zip(
-                Side, chunks.places, chunks.corrections, shifts, strict=True
-            )
+            self._ranked(side, chunks.places[place], shifts[place], flows[place])
+            for place, side in enumerate(Side)
         ]
-        flows = [[torch.zeros_like(shift) for shift in shifts] for _ in shares]
-        calls = []
-        for share, gradients in zip(shares, flows, strict=True):
-            own = [
-                side._replace(shift_gradient=gradient.numpy())
-                for side, gradient in zip(sides, gradients, strict=True)
-            ]
-            calls.append(functools.partial(self._rank, share, chunks.edges, own))
-        lhs, rhs = zip(*threads.run_all(calls), strict=True)
-        gradients = [torch.stack(parts).sum(0) for parts in zip(*flows, strict=True)]
+        losses = torch.zeros(num_pieces, len(Side), dtype=torch.float64)
+        pieces.run(self._loop(sides, losses), work)
+        lhs, rhs = losses.sum(0).float()
         return Found(
-            losses=(torch.stack(lhs).sum(), torch.stack(rhs).sum()),
+            losses=(lhs, rhs),
             auxiliary=torch.zeros(()),
             known=(None, None),
             parameters=known_flow.flow_back(
-                list(zip(shifts, gradients, strict=True)),
+                [
+                    (shift, flow.sum(0))
+                    for shift, flow in zip(shifts, flows, strict=True)
+                ],
                 list(self._model.parameters()),
             ),
         )
@@ -184,45 +197,42 @@ class CompiledParts:
             at = chunks.places[place].copy()
             at["known_table"] = len(chunks.tables) + place
             at["known"] = chunks.edges.bounds[:-1] - chunks.edges.bounds[share.start]
-            sides.append(self._ranked(side, at, chunks.corrections[place], none))
-        losses = self._rank(share, chunks.edges, sides, vectors, flows)
-        return losses, [
+            sides.append(self._ranked(side, at, none, none[np.newaxis]))
+        losses = torch.zeros(1, len(Side), dtype=torch.float64)
+        work = pieces.make_pieces(np.array([share.start, share.stop]))
+        self._loop(sides, losses, vectors, flows)(work)
+        lhs, rhs = losses[0].float()
+        return (lhs, rhs), [
             (queries[side].vectors, flow)
             for side, flow in zip(Side, flows, strict=True)
             if side in queries
         ]
 
     def _ranked(
-        self,
-        side: Side,
-        at: NDArray[np.void],
-        corrected: Corrections,
-        shift: Tensor,
+        self, side: Side, at: NDArray[np.void], shift: Tensor, shift_flow: Tensor
     ) -> RankedSide:
-        """Returns a side, without a gradient of shifts."""
+        """Returns a side whose vectors are at some places."""
         weight = known_flow.ranked_sides(self._settings).get(side, 0.0)
         return RankedSide(
             weight=np.float32(weight),
             places=at,
-            corrections=corrected,
+            corrections=self._chunks.corrections[side is Side.RHS],
             shift=shift.detach().contiguous().numpy(),
-            shift_gradient=shift.detach()[:0].numpy(),
+            shift_gradient=shift_flow.numpy(),
         )
 
-    def _rank(
+    def _loop(
         self,
-        share: range,
-        edges: ChunkedEdges,
         sides: Sequence[RankedSide],
+        losses: Tensor,
         vectors: Sequence[Tensor] = (),
         vector_gradients: Sequence[Tensor] = (),
-    ) -> tuple[Tensor, Tensor]:
-        """Returns the losses of both sides; writes all gradients.
+    ) -> Callable[[Pieces], None]:
+        """Returns what ranks pieces of the chunks, and writes all gradients.
 
         Args:
-          share: The chunks to rank.
-          edges: The edges of all chunks.
           sides: What is ranked.
+          losses: [K, 2] float64, where the losses of each piece are added.
           vectors: Tables behind those of the step.
           vector_gradients: Where their gradients are added.
         """
@@ -237,10 +247,8 @@ class CompiledParts:
             for group in step.groups
             for _, side in group.sides.values()
         )
-        lhs, rhs = compiled_ranking.rank(
-            share.start,
-            share.stop,
-            edges,
+        arguments = (
+            self._chunks.edges,
             (sides[0], sides[1]),
             tuple(
                 Source(table.contiguous().numpy(), rows.numpy())
@@ -255,22 +263,9 @@ class CompiledParts:
                 gathers=step.chosen is not None,
                 is_low=self._is_low,
             ),
+            losses.numpy(),
         )
-        return torch.tensor(float(lhs)), torch.tensor(float(rhs))
-
-
-def _share_out(behind: NDArray[np.int64], num_parts: int) -> Iterator[range]:
-    """Yields consecutive chunks, about as many edges each time.
-
-    Args:
-      behind: [P + 1], how many edges lie before each chunk, and behind the last.
-      num_parts: How often, at most.
-    """
-    goals = behind[-1] * np.arange(num_parts + 1) / num_parts
-    bounds = np.abs(behind - goals[:, np.newaxis]).argmin(axis=1)
-    for start, stop in itertools.pairwise(bounds.tolist()):
-        if start < stop:
-            yield range(start, stop)
+        return lambda work: compiled_ranking.rank(work, *arguments)
 
 
 def _joined(parts: Sequence[Tensor]) -> Tensor:

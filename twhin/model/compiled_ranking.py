@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twhin.cpu.compiled import compiled
+from twhin.cpu.pieces import Pieces, take
 from twhin.model.compiled_factor import (
     Factor,
     multiply,
@@ -49,32 +50,28 @@ _SCORES_AT_ONCE = 1 << 17
 
 @compiled
 def rank(
-    first: int,
-    last: int,
+    work: Pieces,
     edges: ChunkedEdges,
     sides: tuple[RankedSide, RankedSide],
     sources: tuple[Source, ...],
     gradients: tuple[NDArray[np.float32], ...],
     objective: Objective,
-) -> NDArray[np.float64]:
+    losses: NDArray[np.float64],
+) -> None:
     """Ranks the entities of some chunks by softmax; see `losses.softmax_loss`.
 
     Args:
-      first: The first chunk.
-      last: Behind the last chunk.
+      work: Pieces of the chunks.
       edges: The edges.
       sides: What is ranked for each.
       sources: The vectors of each table.
       gradients: [k, D] of each table, for rows as they are in `PLACE`. Those of
         entities and of negatives are written, then those of known vectors are added.
       objective: What is computed.
-
-    Returns:
-      The sum of the losses of each side.
+      losses: [K, 2], the sum of the losses of each side; added to.
     """
-    losses = np.zeros(len(sides))
     most_edges = most_negatives = 0
-    for p in range(first, last):
+    for p in range(work.bounds[0], work.bounds[-1]):
         most_edges = max(most_edges, edges.bounds[p + 1] - edges.bounds[p])
         for side in sides:
             most_negatives = max(most_negatives, side.places[p]["num_negatives"])
@@ -84,43 +81,62 @@ def rank(
     dim = sources[0].table.shape[1]
     lhs = make_space(at_once, most_negatives, dim, objective)
     rhs = make_space(at_once, most_negatives, dim, objective)
-    for p in range(first, last):
-        lhs_negatives = _compare_negatives(p, sides[0], sources, objective, lhs)
-        rhs_negatives = _compare_negatives(p, sides[1], sources, objective, rhs)
-        size = edges.bounds[p + 1] - edges.bounds[p]
-        for start in range(0, size, at_once):
-            some = (p, start, min(start + at_once, size))
-            lhs_rows = entity_rows(some, sides[0], sources, lhs.rows)
-            rhs_rows = entity_rows(some, sides[1], sources, rhs.rows)
-            known = known_vectors(some, sides[0], sources, objective, rhs_rows)
-            _make_queries(some, edges, sides[0], known, objective, lhs)
-            known = known_vectors(some, sides[1], sources, objective, lhs_rows)
-            _make_queries(some, edges, sides[1], known, objective, rhs)
-            losses[0] += _rank_some(
-                some,
-                edges,
-                sides[0],
-                lhs_rows,
-                lhs_negatives,
-                gradients,
-                objective,
-                lhs,
+    k = take(work)
+    while k + 1 < len(work.bounds):
+        for p in range(work.bounds[k], work.bounds[k + 1]):
+            _rank_chunk(
+                p, k, edges, sides, sources, gradients, objective, (lhs, rhs), losses[k]
             )
-            losses[1] += _rank_some(
-                some,
-                edges,
-                sides[1],
-                rhs_rows,
-                rhs_negatives,
-                gradients,
-                objective,
-                rhs,
-            )
-            _add_known(some, edges, sides[0], gradients, lhs.query_flow)
-            _add_known(some, edges, sides[1], gradients, rhs.query_flow)
-        _finish(p, sides[0], gradients, objective, lhs)
-        _finish(p, sides[1], gradients, objective, rhs)
-    return losses
+        k = take(work)
+
+
+@compiled
+def _rank_chunk(
+    p: int,
+    k: int,
+    edges: ChunkedEdges,
+    sides: tuple[RankedSide, RankedSide],
+    sources: tuple[Source, ...],
+    gradients: tuple[NDArray[np.float32], ...],
+    objective: Objective,
+    spaces: tuple[Space, Space],
+    losses: NDArray[np.float64],
+) -> None:
+    """Ranks both sides of a chunk; see `rank`.
+
+    Args:
+      p: The chunk.
+      k: Its piece.
+      edges: The edges.
+      sides: What is ranked for each.
+      sources: The vectors of each table.
+      gradients: Written and added to.
+      objective: What is computed.
+      spaces: Where each side is worked on.
+      losses: [2], added to.
+    """
+    lhs, rhs = spaces
+    lhs_negatives = _compare_negatives(p, sides[0], sources, objective, lhs)
+    rhs_negatives = _compare_negatives(p, sides[1], sources, objective, rhs)
+    size, at_once = edges.bounds[p + 1] - edges.bounds[p], len(lhs.own)
+    for start in range(0, size, at_once):
+        some = (p, start, min(start + at_once, size))
+        lhs_rows = entity_rows(some, sides[0], sources, lhs.rows)
+        rhs_rows = entity_rows(some, sides[1], sources, rhs.rows)
+        known = known_vectors(some, sides[0], sources, objective, rhs_rows)
+        _make_queries(some, edges, sides[0], known, objective, lhs)
+        known = known_vectors(some, sides[1], sources, objective, lhs_rows)
+        _make_queries(some, edges, sides[1], known, objective, rhs)
+        losses[0] += _rank_some(
+            some, edges, sides[0], lhs_rows, lhs_negatives, gradients, objective, lhs
+        )
+        losses[1] += _rank_some(
+            some, edges, sides[1], rhs_rows, rhs_negatives, gradients, objective, rhs
+        )
+        _add_known(some, k, edges, sides[0], gradients, lhs.query_flow)
+        _add_known(some, k, edges, sides[1], gradients, rhs.query_flow)
+    _finish(p, sides[0], gradients, objective, lhs)
+    _finish(p, sides[1], gradients, objective, rhs)
 
 
 @compiled
@@ -235,6 +251,7 @@ def _rank_some(
 @compiled
 def _add_known(
     some: tuple[int, int, int],
+    k: int,
     edges: ChunkedEdges,
     side: RankedSide,
     gradients: tuple[NDArray[np.float32], ...],
@@ -250,7 +267,7 @@ def _add_known(
     add_rows(query_flow[: stop - start], flow)
     if len(side.shift):
         for c in range(stop - start):
-            shift_flow = side.shift_gradient[edges.rel[first + c]]
+            shift_flow = side.shift_gradient[k, edges.rel[first + c]]
             for d in range(flow.shape[1]):
                 shift_flow[d] += query_flow[c, d]
 

@@ -107,7 +107,7 @@ class RankedSide(NamedTuple):
       places: [P] `PLACE`, where its vectors are.
       corrections: What changes its scores.
       shift: [R, D] float32; [0, D] for no shift.
-      shift_gradient: As `shift`; added to.
+      shift_gradient: [K, R, D], of each piece of the chunks; added to.
     """
 
     weight: np.float32

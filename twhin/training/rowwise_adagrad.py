@@ -7,8 +7,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from twhin.cpu import threads
+from twhin.cpu import pieces
 from twhin.cpu.compiled import compiled
+from twhin.cpu.pieces import Pieces, take
 from twhin.cpu.prefetch import prefetch
 
 # Gradients whose rows are asked for before they are needed.
@@ -47,10 +48,30 @@ def update_rows(
     order = np.sort((rows << shift) | np.arange(len(rows)))
     rate, offset = np.float32(learning_rate), np.float32(eps)
 
-    def update(start: int, stop: int) -> None:
-        _update(table, state, gradient, order, shift, rate, offset, start, stop)
+    def update(work: Pieces) -> None:
+        _update_all(work, table, state, gradient, order, shift, rate, offset)
 
-    threads.share(update, len(rows), width=table.shape[1])
+    bounds = np.linspace(0, len(rows), pieces.num_pieces(gradient.size) + 1)
+    pieces.run(update, pieces.make_pieces(bounds.astype(np.int64)))
+
+
+@compiled
+def _update_all(
+    work: Pieces,
+    table: NDArray[np.float32],
+    state: NDArray[np.float32],
+    gradient: NDArray[np.float32],
+    order: NDArray[np.int64],
+    shift: int,
+    learning_rate: np.float32,
+    eps: np.float32,
+) -> None:
+    """Updates the rows of pieces of `order`."""
+    k = take(work)
+    while k + 1 < len(work.bounds):
+        start, stop = work.bounds[k], work.bounds[k + 1]
+        _update(table, state, gradient, order, shift, learning_rate, eps, start, stop)
+        k = take(work)
 
 
 @compiled
