@@ -1,52 +1,60 @@
 # Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
 
-"""Equality joins of integer keys, fast where few keys match."""
+"""Equality joins of integer keys."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-# Tables of 1 KiB to 256 KiB stay in the cache of a core.
-_MIN_FILTER_BITS, _MAX_FILTER_BITS = 10, 18
-# So many slots for a key, as a power of two, that few of them meet by chance.
-_SPARE_BITS = 4
-_MULTIPLIER = 0x9E3779B97F4A7C15  # 2**64 / golden ratio: spreads consecutive keys.
+from twhin.cpu.compiled import compiled
+
+_MULTIPLIER = np.uint64(0x9E3779B97F4A7C15)  # 2**64 / golden ratio: spreads keys.
+# So many slots for a key, as a power of two, that few keys of a slot differ.
+_SPARE_BITS = 2
+_KEY_BITS = 64
+_NONE = np.int64(-1)
 
 
+@compiled
 def join(
     left: NDArray[np.int64], right: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Finds all pairs of equal keys.
-
-    Both sides are first reduced to the keys whose hash occurs on the other side,
-    which costs much less than to sort them.
+    """Finds all pairs of equal keys, by a table of the right ones.
 
     Args:
       left: [L] int64, any values, repeated or not.
       right: [R] int64.
 
     Returns:
-      (i, j), both [K] int64: all pairs with left[i] == right[j], in order of i.
+      (i, j), both [K] int64: all pairs with left[i] == right[j], in order of i,
+      then of j.
     """
-    bits = max(len(left), len(right)).bit_length() + _SPARE_BITS
-    bits = min(max(bits, _MIN_FILTER_BITS), _MAX_FILTER_BITS)
-    left_slots, right_slots = _slots(left, bits), _slots(right, bits)
-    is_in_left = np.zeros(1 << bits, dtype=np.bool_)
-    is_in_right = np.zeros(1 << bits, dtype=np.bool_)
-    is_in_right[right_slots] = True
-    chosen_left = np.flatnonzero(is_in_right[left_slots])
-    if not len(chosen_left):
-        return chosen_left, chosen_left
-    is_in_left[left_slots[chosen_left]] = True
-    chosen_right = np.flatnonzero(is_in_left[right_slots])
-
-    keys = right[chosen_right]
-    order = np.argsort(keys, kind="stable")
-    keys = keys[order]
-    wanted = left[chosen_left]
-    starts = np.searchsorted(keys, wanted, side="left")
-    counts = np.searchsorted(keys, wanted, side="right") - starts
-    i, position = expand(starts, counts)
-    return chosen_left[i], chosen_right[order[position]]
+    bits = _SPARE_BITS
+    while 1 << (bits - _SPARE_BITS) < len(right):
+        bits += 1
+    shift = np.uint64(_KEY_BITS - bits)
+    # Of each slot the first key, and behind each key the next of its slot.
+    first = np.full(1 << bits, _NONE)
+    following = np.empty(len(right), np.int64)
+    for j in range(len(right) - 1, -1, -1):
+        slot = _slot(right[j], shift)
+        following[j] = first[slot]
+        first[slot] = j
+    count = 0
+    for key in left:
+        j = first[_slot(key, shift)]
+        while j != _NONE:
+            count += key == right[j]
+            j = following[j]
+    pairs = np.empty((2, count), np.int64)
+    place = 0
+    for i in range(len(left)):
+        j = first[_slot(left[i], shift)]
+        while j != _NONE:
+            if left[i] == right[j]:
+                pairs[0, place], pairs[1, place] = i, j
+                place += 1
+            j = following[j]
+    return pairs[0], pairs[1]
 
 
 def expand(
@@ -67,7 +75,7 @@ def expand(
     return ranges, members
 
 
-def _slots(keys: NDArray[np.int64], bits: int) -> NDArray[np.int64]:
-    """Returns the hash of each key, in [0, 2 ** bits)."""
-    spread = keys.view(np.uint64) * np.uint64(_MULTIPLIER)
-    return (spread >> np.uint64(64 - bits)).view(np.int64)
+@compiled
+def _slot(key: np.int64, shift: np.uint64) -> np.int64:
+    """Returns the hash of a key, of as many bits as are left after the shift."""
+    return np.int64((np.uint64(key) * _MULTIPLIER) >> shift)

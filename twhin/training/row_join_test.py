@@ -15,7 +15,7 @@ _KEYS = st.lists(
 
 @settings(deadline=None)  # A busy machine is no fault.
 @given(_KEYS, _KEYS)
-def test_join_finds_every_pair_of_equal_keys_in_order_of_the_left(
+def test_join_finds_every_pair_of_equal_keys_in_order(
     left: list[int], right: list[int]
 ) -> None:
     i, j = row_join.join(
@@ -25,8 +25,7 @@ def test_join_finds_every_pair_of_equal_keys_in_order_of_the_left(
     expected = [
         (a, b) for a, x in enumerate(left) for b, y in enumerate(right) if x == y
     ]
-    assert i.tolist() == [a for a, _ in expected]
-    assert sorted(zip(i.tolist(), j.tolist(), strict=True)) == expected
+    assert list(zip(i.tolist(), j.tolist(), strict=True)) == expected
 
 
 def test_expand_lists_the_members_of_ranges() -> None:
