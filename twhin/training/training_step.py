@@ -79,7 +79,7 @@ class TrainingStep:
         self._is_in_pieces = (
             self._is_fused and job.device.type == "cpu" and not tables.has_dense_kernels
         )
-        self._ranks_in_tables = (
+        self._is_in_tables = (
             tables.are_in_memory
             and step_gradients.takes_tables(model, settings.loss, job.device)
             and not settings.model.dropout
@@ -114,22 +114,25 @@ class TrainingStep:
         # fbgemm takes the rate of an update at its lookup.
         self._tables.set_learning_rate_factor(factor)
         with threads.taken_over() if self._is_in_pieces else contextlib.nullcontext():
-            if self._ranks_in_tables:
-                totals = self._run_in_tables(batch, step, should_stop)
-            else:
-                rows = self._tables.lookup(batch.rows)
-                loss = self._loss(self._drop_out(rows, step), batch)
-                totals = self._sum(loss, batch, should_stop, step)
-                torch.autograd.backward(loss.total)
+            take = self._take_in_tables if self._is_in_tables else self._take
+            totals = take(batch, step, should_stop)
             self._tables.step()
             self._relation_optimizer.step(factor)
             self._move_touched(factor)
         return totals
 
-    def _run_in_tables(
+    def _take(self, batch: StepBatch, step: int, should_stop: bool) -> StepTotals:
+        """Looks rows up; torch's backward pass updates them."""
+        rows = self._tables.lookup(batch.rows)
+        loss = self._loss(self._drop_out(rows, step), batch)
+        totals = self._sum(loss, batch, should_stop, step)
+        torch.autograd.backward(loss.total)
+        return totals
+
+    def _take_in_tables(
         self, batch: StepBatch, step: int, should_stop: bool
     ) -> StepTotals:
-        """Computes the loss from rows where they are, and updates these."""
+        """Does what `_take` does, with rows where they are."""
         tables = self._tables.refer(batch.rows)
         rows = StepRows(
             rows=tables,
