@@ -49,14 +49,14 @@ def update_rows(
     rate, offset = np.float32(learning_rate), np.float32(eps)
 
     def update(work: Pieces) -> None:
-        _update_all(work, table, state, gradient, order, shift, rate, offset)
+        _update(work, table, state, gradient, order, shift, rate, offset)
 
     bounds = np.linspace(0, len(rows), pieces.num_pieces(gradient.size) + 1)
     pieces.run(update, pieces.make_pieces(bounds.astype(np.int64)))
 
 
 @compiled
-def _update_all(
+def _update(
     work: Pieces,
     table: NDArray[np.float32],
     state: NDArray[np.float32],
@@ -66,56 +66,63 @@ def _update_all(
     learning_rate: np.float32,
     eps: np.float32,
 ) -> None:
-    """Updates the rows of pieces of `order`."""
+    """Updates the rows whose first gradient is in pieces of `order`."""
+    position = (1 << shift) - 1
+    total = np.empty(table.shape[1], np.float32)
     k = take(work)
     while k + 1 < len(work.bounds):
-        start, stop = work.bounds[k], work.bounds[k + 1]
-        _update(table, state, gradient, order, shift, learning_rate, eps, start, stop)
+        here, stop = work.bounds[k], work.bounds[k + 1]
+        while here < stop:
+            row = order[here] >> shift
+            if here + _AHEAD < stop:
+                coming = order[here + _AHEAD]
+                prefetch(state, coming >> shift)
+                prefetch(table, coming >> shift)
+                prefetch(gradient, coming & position)
+            if here and order[here - 1] >> shift == row:
+                here += 1  # It belongs to the piece before.
+            else:
+                here = _sum(gradient, order, shift, here, total)
+                _move(table[row], state[row : row + 1], total, learning_rate, eps)
         k = take(work)
 
 
 @compiled
-def _update(
-    table: NDArray[np.float32],
-    state: NDArray[np.float32],
+def _sum(
     gradient: NDArray[np.float32],
     order: NDArray[np.int64],
     shift: int,
+    here: int,
+    total: NDArray[np.float32],
+) -> int:
+    """Sets total to the sum of a row's gradients; returns the place behind them."""
+    row, position = order[here] >> shift, (1 << shift) - 1
+    first = gradient[order[here] & position]
+    for d in range(len(total)):
+        total[d] = first[d]
+    here += 1
+    while here < len(order) and order[here] >> shift == row:
+        another = gradient[order[here] & position]
+        for d in range(len(total)):
+            total[d] += another[d]
+        here += 1
+    return here
+
+
+@compiled
+def _move(
+    vector: NDArray[np.float32],
+    state: NDArray[np.float32],
+    gradient: NDArray[np.float32],
     learning_rate: np.float32,
     eps: np.float32,
-    start: int,
-    stop: int,
 ) -> None:
-    """Updates the rows whose first gradient is in [start, stop) of `order`."""
-    dim = table.shape[1]
-    position = (1 << shift) - 1
-    total = np.empty(dim, np.float32)
-    here = start
-    while here < stop:
-        row = order[here] >> shift
-        if here + _AHEAD < stop:
-            coming = order[here + _AHEAD]
-            prefetch(state, coming >> shift)
-            prefetch(table, coming >> shift)
-            prefetch(gradient, coming & position)
-        if here and order[here - 1] >> shift == row:
-            # It belongs to those before `start`.
-            here += 1
-            continue
-        first = gradient[order[here] & position]
-        for d in range(dim):
-            total[d] = first[d]
-        here += 1
-        while here < len(order) and order[here] >> shift == row:
-            another = gradient[order[here] & position]
-            for d in range(dim):
-                total[d] += another[d]
-            here += 1
-        squares = np.float32(0.0)
-        for d in range(dim):
-            squares += total[d] * total[d]
-        state[row] += squares / np.float32(dim)
-        factor = learning_rate / (np.float32(math.sqrt(state[row])) + eps)
-        vector = table[row]
-        for d in range(dim):
-            vector[d] -= factor * total[d]
+    """Updates a row, and its state, [1]."""
+    dim = len(vector)
+    squares = np.float32(0.0)
+    for d in range(dim):
+        squares += gradient[d] * gradient[d]
+    state[0] += squares / np.float32(dim)
+    factor = learning_rate / (np.float32(math.sqrt(state[0])) + eps)
+    for d in range(dim):
+        vector[d] -= factor * gradient[d]
