@@ -66,9 +66,13 @@ def _update(
     learning_rate: np.float32,
     eps: np.float32,
 ) -> None:
-    """Updates the rows whose first gradient is in pieces of `order`."""
-    position = (1 << shift) - 1
-    total = np.empty(table.shape[1], np.float32)
+    """Updates the rows whose first gradient is in pieces of `order`.
+
+    All of it is one loop: numba may compile a function of its own in two ways, which
+    round differently.
+    """
+    dim, position = table.shape[1], (1 << shift) - 1
+    total = np.empty(dim, np.float32)
     k = take(work)
     while k + 1 < len(work.bounds):
         here, stop = work.bounds[k], work.bounds[k + 1]
@@ -81,48 +85,22 @@ def _update(
                 prefetch(gradient, coming & position)
             if here and order[here - 1] >> shift == row:
                 here += 1  # It belongs to the piece before.
-            else:
-                here = _sum(gradient, order, shift, here, total)
-                _move(table[row], state[row : row + 1], total, learning_rate, eps)
+                continue
+            first = gradient[order[here] & position]
+            for d in range(dim):
+                total[d] = first[d]
+            here += 1
+            while here < len(order) and order[here] >> shift == row:
+                another = gradient[order[here] & position]
+                for d in range(dim):
+                    total[d] += another[d]
+                here += 1
+            squares = np.float32(0.0)
+            for d in range(dim):
+                squares += total[d] * total[d]
+            state[row] += squares / np.float32(dim)
+            factor = learning_rate / (np.float32(math.sqrt(state[row])) + eps)
+            vector = table[row]
+            for d in range(dim):
+                vector[d] -= factor * total[d]
         k = take(work)
-
-
-@compiled
-def _sum(
-    gradient: NDArray[np.float32],
-    order: NDArray[np.int64],
-    shift: int,
-    here: int,
-    total: NDArray[np.float32],
-) -> int:
-    """Sets total to the sum of a row's gradients; returns the place behind them."""
-    row, position = order[here] >> shift, (1 << shift) - 1
-    first = gradient[order[here] & position]
-    for d in range(len(total)):
-        total[d] = first[d]
-    here += 1
-    while here < len(order) and order[here] >> shift == row:
-        another = gradient[order[here] & position]
-        for d in range(len(total)):
-            total[d] += another[d]
-        here += 1
-    return here
-
-
-@compiled
-def _move(
-    vector: NDArray[np.float32],
-    state: NDArray[np.float32],
-    gradient: NDArray[np.float32],
-    learning_rate: np.float32,
-    eps: np.float32,
-) -> None:
-    """Updates a row, and its state, [1]."""
-    dim = len(vector)
-    squares = np.float32(0.0)
-    for d in range(dim):
-        squares += gradient[d] * gradient[d]
-    state[0] += squares / np.float32(dim)
-    factor = learning_rate / (np.float32(math.sqrt(state[0])) + eps)
-    for d in range(dim):
-        vector[d] -= factor * gradient[d]
