@@ -120,7 +120,8 @@ def main(_: list[str]) -> None:
     )
     with tempfile.TemporaryDirectory() as folder:
         config = workload.write(Path(folder))
-        settings = load_config(config, _OVERRIDE.value).settings
+        batch_size = f"training.batch_size={_BATCH_SIZE.value}"
+        settings = load_config(config, [batch_size, *_OVERRIDE.value]).settings
     with join_job(settings.runtime) as job:
         step = Step(settings, workload, job)
         step.build()

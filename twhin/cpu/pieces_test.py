@@ -7,21 +7,19 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 
 from twhin.cpu import threads
 from twhin.cpu.compiled import compiled
 from twhin.cpu.pieces import Pieces, make_pieces, num_pieces, run, take
+from twhin.testing.torch_threads import torch_threads
 
 
 @pytest.fixture(autouse=True)
 def three_threads() -> Iterator[None]:
     """Gives torch three threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(before)
+    with torch_threads(3):
+        yield
 
 
 @compiled

@@ -10,15 +10,14 @@ import pytest
 import torch
 
 from twhin.cpu import threads
+from twhin.testing.torch_threads import torch_threads
 
 
 @pytest.fixture(autouse=True)
 def three_threads() -> Iterator[None]:
     """Gives torch three threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(3)
-    yield
-    torch.set_num_threads(before)
+    with torch_threads(3):
+        yield
 
 
 def test_threads_are_torchs_until_taken_over_and_again_after() -> None:

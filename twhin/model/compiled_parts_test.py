@@ -18,6 +18,7 @@ from twhin.model.relation_model import RelationModel
 from twhin.testing.loss_check import check_equal, make_model
 from twhin.testing.random_step import RandomStep
 from twhin.testing.step_settings import make_loss_settings
+from twhin.testing.torch_threads import torch_threads
 
 _COMPARATORS = (Comparator.DOT, Comparator.COSINE)
 _SHIFTS = (Operator.TRANSLATION, Operator.IDENTITY, Operator.TRANSLATION)
@@ -36,11 +37,8 @@ _step = functools.partial(
 @pytest.fixture(params=[1, 3], autouse=True)
 def num_threads(request: pytest.FixtureRequest) -> Iterator[None]:
     """Gives a step one thread, or several."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    with threads.taken_over():
+    with torch_threads(request.param), threads.taken_over():
         yield
-    torch.set_num_threads(before)
 
 
 def _check_equal(

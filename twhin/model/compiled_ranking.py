@@ -41,7 +41,6 @@ from twhin.model.ranked_chunks import (
     Source,
 )
 
-_NOTHING = np.float32(0.0)
 # Edges at a time, where those of a chunk are not each other's negatives: many, for
 # fast products, of so few scores that they stay in the core's cache.
 _MOST_AT_ONCE, _FEWEST_AT_ONCE = 600, 256

@@ -16,6 +16,7 @@ from twhin.errors import TrainingError
 from twhin.graph.edge_batch import EdgeBatch
 from twhin.model import step_gradients
 from twhin.testing.step_parts import StepParts
+from twhin.testing.torch_threads import torch_threads
 from twhin.training.entity_tables import EntityTables
 from twhin.training.job import Job, join_job
 
@@ -36,10 +37,8 @@ runtime: {num_threads: 2}
 @pytest.fixture(name="job")
 def make_job(tmp_path: Path) -> Iterator[Job]:
     """Joins a job of one rank, and restores the number of threads."""
-    num_threads = torch.get_num_threads()
-    with join_job(_settings(tmp_path).runtime) as job:
+    with torch_threads(2), join_job(_settings(tmp_path).runtime) as job:
         yield job
-    torch.set_num_threads(num_threads)
 
 
 def _settings(folder: Path, *overrides: str) -> TrainConfig:
