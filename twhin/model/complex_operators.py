@@ -14,14 +14,16 @@ from torch import Tensor
 from twhin.config.settings import Comparator
 from twhin.model.relation_operator import Query, RelationOperator, of_edges, repeated
 
+_INIT_SCALE = 0.1
 _MIN_SQUARED_MODULUS = 1e-24
 
 
 class ComplexDiagonalOperator(RelationOperator):
-    """x * r as D/2 complex numbers, from r = 1.
+    """x * r as D/2 complex numbers, r normally distributed at first.
 
     The first D/2 elements are the real parts. Compared by a dot product this is
-    Re <x, r, conj(t)>.
+    Re <x, r, conj(t)>. From r = 1 all relations would first learn what they have in
+    common, and end with vectors that tell them apart less well.
 
     Reference: Trouillon et al., "Complex Embeddings for Simple Link Prediction"
     (ComplEx), arXiv 1606.06357.
@@ -32,10 +34,8 @@ class ComplexDiagonalOperator(RelationOperator):
         return dim
 
     def initialize(self, parameters: Tensor, generator: torch.Generator) -> None:
-        """Real parts one, imaginary parts zero."""
-        half = parameters.shape[1] // 2
-        parameters[:, :half] = 1.0
-        parameters[:, half:] = 0.0
+        """Normal, with a standard deviation of 0.1."""
+        parameters.normal_(0.0, _INIT_SCALE, generator=generator)
 
     def apply(self, x: Tensor, parameters: Tensor, rel: Tensor) -> Tensor:
         """See `RelationOperator`."""
