@@ -12,7 +12,7 @@ Recall@20 of their test edges by
     trained      their vectors from a training with them
     relation     the mean of what their edges ask for, see `twhin.retrieval.unseen`
     neighbors    the mean of the artists' vectors
-    mixture      the clusters of the artists, each with `relation`, merged
+    mixture      the clusters of the artists, each with `relation`, fused
     popularity   the artists of most training edges
 """
 
@@ -29,7 +29,7 @@ from tools.bench.lastfm_run import Edges, Graph, train
 from twhin.bundle.bundle import Bundle
 from twhin.config.settings import Comparator
 from twhin.evaluation.entity_mixtures import EntityMixture
-from twhin.evaluation.mixture_ranker import component_queries, merge_lists
+from twhin.evaluation.mixture_ranker import component_queries, fuse_lists
 from twhin.retrieval import comparators, unseen
 from twhin.retrieval.clusters import make_clusters
 from twhin.retrieval.relation_query import make_query
@@ -173,8 +173,8 @@ def _rank_mixtures(bundle: Bundle, users: _Users) -> Lists:
         for interest in range(queries.shape[1])
     ]
     stacked = torch.from_numpy(np.stack(lists, axis=1))
-    merged: Lists = merge_lists(stacked, torch.from_numpy(mixtures.weights)).numpy()
-    return merged
+    fused: Lists = fuse_lists(stacked, torch.from_numpy(mixtures.weights)).numpy()
+    return fused
 
 
 def _degrees(bundle: Bundle, edges: Edges) -> Floats:

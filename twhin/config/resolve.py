@@ -84,8 +84,8 @@ DEFAULTS: Mapping[str, Mapping[str, object]] = {
     },
     "Mixture": {
         "num_clusters": 1000,
-        "num_interests": 5,
-        "smoothing": 0.5,
+        "num_interests": 20,
+        "smoothing": 0.1,
         "num_neighbors": 10,
     },
     "Checkpoint": {"keep_last": 2},

@@ -437,4 +437,4 @@ def test_mixture_finds_both_interests_where_one_vector_cannot(tmp_path: Path) ->
     ).evaluate("test")
 
     assert metrics["test/retrieval/recall@5"] == 0.0
-    assert metrics["test/retrieval/mixture/recall@2"] == 1.0
+    assert metrics["test/retrieval/mixture/recall@5"] == 1.0

@@ -14,9 +14,13 @@ says what the entity likes, and of the cluster's mean c, which says where:
 Deviation: the paper queries with c alone, which on the graphs of docs/quality.md
 finds less than q alone; their sum finds more than either.
 
-The lists of the m queries are merged into one by Sainte-Lague's rule: the next
-place goes to the query of the largest weight / (2 taken + 1), so that every
-beginning of the list is divided by weight, as nearly as whole places can be.
+The lists of the m queries are fused: a candidate is worth the sum of weight /
+(rank + 1) over the queries whose list holds it. What several interests want comes
+before what the largest one wants least.
+
+Reference: Cormack et al., "Reciprocal Rank Fusion outperforms Condorcet and
+individual Rank Learning Methods", SIGIR 2009, weighted and with the constant 1:
+the lists are of different interests, of which only the beginnings are of use.
 """
 
 from collections.abc import Mapping
@@ -39,6 +43,7 @@ from twhin.evaluation.sharded_rows import ShardedRows
 from twhin.evaluation.top_candidates import find_top
 
 _CHUNK_ENTITIES = 512
+_RANK_OFFSET = 1.0
 _DOT = (Comparator.DOT, Comparator.COSINE)
 
 
@@ -139,7 +144,7 @@ class MixtureRanker:
             left_out=known,
             num_wanted=limit,
         )
-        return merge_lists(
+        return fuse_lists(
             found.view(len(numbers), num_queries, limit).cpu(), mixture.weights
         )
 
@@ -167,33 +172,31 @@ def component_queries(
     return torch.where(has_mean, both, alone)
 
 
-def merge_lists(lists: Tensor, weights: Tensor) -> Tensor:
-    """Merges the lists of each entity's queries, each candidate once.
+def fuse_lists(lists: Tensor, weights: Tensor) -> Tensor:
+    """Fuses the lists of each entity's queries, each candidate once.
 
     Args:
       lists: [Q, m, L] int64, the best first; -1 where there are no more.
-      weights: [Q, m] float32, at least 0.
+      weights: [Q, m] float32, at least 0; where all are 0, equal.
 
     Returns:
-      [Q, L] int64; -1 where there are no more.
+      [Q, L] int64; -1 where there are no more. Of equal candidates the smaller
+      number is first.
     """
-    num_entities, _, length = lists.shape
-    entities = torch.arange(num_entities)
-    taken = torch.zeros_like(weights)
-    is_free = lists >= 0
-    merged = torch.full((num_entities, length), -1)
-    for place in range(length):
-        has_more = is_free.any(-1)
-        shares = torch.where(has_more, weights / (2.0 * taken + 1.0), -1.0)
-        query = shares.argmax(1)
-        # The first free candidate of that query: the largest of 0 and 1 is first.
-        first = is_free[entities, query].byte().argmax(1)
-        chosen = lists[entities, query, first]
-        chosen = torch.where(has_more.any(1), chosen, -1)
-        merged[:, place] = chosen
-        is_free &= lists != chosen[:, None, None]
-        taken[entities, query] += 1.0
-    return merged
+    length = lists.shape[-1]
+    weights = torch.where(weights.any(-1, keepdim=True), weights, 1.0)
+    worth = weights[..., None] / (torch.arange(1, length + 1) + _RANK_OFFSET)
+    candidates, order = lists.flatten(1).sort(dim=1, stable=True)
+    is_new = torch.ones_like(candidates, dtype=torch.bool)
+    is_new[:, 1:] = candidates[:, 1:] != candidates[:, :-1]
+    place = is_new.cumsum(1) - 1
+    distinct = torch.full_like(candidates, -1).scatter_(1, place, candidates)
+    sums = torch.zeros(candidates.shape).scatter_add_(
+        1, place, worth.flatten(1).gather(1, order)
+    )
+    sums[distinct < 0] = -torch.inf
+    best = sums.sort(dim=1, descending=True, stable=True).indices[:, :length]
+    return distinct.gather(1, best)
 
 
 def _places(lists: Tensor, ranking: Ranking) -> Numbers:

@@ -1,40 +1,47 @@
 # Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
 
-"""Tests of the queries of mixtures and of merging their lists."""
+"""Tests of the queries of mixtures and of fusing their lists."""
 
 import pytest
 import torch
 
 from twhin.config.settings import Comparator
 from twhin.evaluation.entity_mixtures import EntityMixture
-from twhin.evaluation.mixture_ranker import component_queries, merge_lists
+from twhin.evaluation.mixture_ranker import component_queries, fuse_lists
 
 
-def test_list_is_divided_by_weight_at_every_length() -> None:
-    lists = torch.stack([torch.arange(8), 10 + torch.arange(8)])[None]
+def test_candidate_is_worth_the_sum_over_lists_of_weight_by_rank() -> None:
+    lists = torch.tensor([[[0, 1, 2, 3], [4, 3, 2, 5]]])
 
-    merged = merge_lists(lists, torch.tensor([[0.75, 0.25]]))
+    fused = fuse_lists(lists, torch.tensor([[0.6, 0.4]]))
 
-    # By falling weight / (1, 3, 5): .75, .25 = .25, .15 = .15 (rounded), ...
-    assert merged.tolist()[0][:4] == [0, 1, 10, 2]
-    taken = [sum(each < 10 for each in merged.tolist()[0][:n]) for n in (4, 8)]
-    assert taken == [3, 6]
-
-
-def test_candidate_of_two_lists_is_taken_once_and_the_next_follows() -> None:
-    lists = torch.tensor([[[5, 6, 7], [5, 7, 8]]])
-
-    merged = merge_lists(lists, torch.tensor([[0.6, 0.4]]))
-
-    assert merged.tolist() == [[5, 7, 6]]
+    # .6/2, .6/3, .6/4 + .4/4, .6/5 + .4/3, .4/2, .4/5
+    #   .3    .2        .25        .2533      .2    .08
+    assert fused.tolist() == [[0, 3, 2, 1]]
 
 
 def test_ended_list_leaves_its_places_to_the_others() -> None:
-    lists = torch.tensor([[[5, -1, -1], [6, 7, -1]], [[1, 2, 3], [4, 5, 6]]])
+    lists = torch.tensor([[[5, -1, -1], [6, 7, -1]], [[5, -1, -1], [-1, -1, -1]]])
 
-    merged = merge_lists(lists, torch.tensor([[0.9, 0.1], [1.0, 0.0]]))
+    fused = fuse_lists(lists, torch.tensor([[0.9, 0.1], [0.5, 0.5]]))
 
-    assert merged.tolist() == [[5, 6, 7], [1, 2, 3]]
+    assert fused.tolist() == [[5, 6, 7], [5, -1, -1]]
+
+
+def test_entity_without_weights_keeps_the_order_of_its_equal_lists() -> None:
+    lists = torch.tensor([[[7, 2, 5], [7, 2, 5]]])
+
+    fused = fuse_lists(lists, torch.zeros(1, 2))
+
+    assert fused.tolist() == [[7, 2, 5]]
+
+
+def test_list_of_no_weight_changes_nothing() -> None:
+    lists = torch.tensor([[[3, 2, 1], [9, 8, 7]]])
+
+    fused = fuse_lists(lists, torch.tensor([[1.0, 0.0]]))
+
+    assert fused.tolist() == [[3, 2, 1]]
 
 
 def _mixture() -> EntityMixture:
