@@ -8,6 +8,7 @@ from twhin.config.settings import Loss
 from twhin.model import regularizers
 from twhin.model.relation_loss import relation_loss
 from twhin.model.relation_model import RelationModel
+from twhin.model.weighted_edges import WeightedEdges
 
 
 def is_used(settings: Loss) -> bool:
@@ -16,22 +17,15 @@ def is_used(settings: Loss) -> bool:
 
 
 def auxiliary_loss(
-    model: RelationModel,
-    lhs: Tensor,
-    rhs: Tensor,
-    rel: Tensor,
-    weight: Tensor,
-    settings: Loss,
+    model: RelationModel, edges: WeightedEdges, settings: Loss
 ) -> Tensor:
     """Returns the loss of telling relations apart, and the penalty.
 
     Args:
       model: The relations.
-      lhs: [B, D] float32, the embeddings of each edge's lhs.
-      rhs: [B, D] float32, those of its rhs.
-      rel: [B] int64, relation indices.
-      weight: [B] float32, the weights of the edges.
+      edges: The edges.
       settings: Has the coefficients.
     """
-    edges = (model, lhs, rhs, rel, weight, settings)
-    return relation_loss(*edges) + regularizers.penalty(*edges)
+    return relation_loss(model, edges, settings) + regularizers.penalty(
+        model, edges, settings
+    )

@@ -21,6 +21,7 @@ from twhin.model.losses import LossFunction, make_loss
 from twhin.model.relation_model import RelationModel
 from twhin.model.relation_operator import Query
 from twhin.model.side import Side
+from twhin.model.weighted_edges import WeightedEdges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +73,9 @@ def edge_loss(
         rhs_loss = settings.rhs_weight * (group.weight * rhs_losses).sum()
         lhs_loss = settings.lhs_weight * (group.weight * lhs_losses).sum()
         auxiliary = auxiliary_loss(
-            model, lhs_rows, rhs_rows, group.rel, group.weight, settings
+            model,
+            WeightedEdges(lhs_rows, rhs_rows, group.rel, group.weight),
+            settings,
         )
         total = total + rhs_loss + lhs_loss + auxiliary
         rhs, lhs = rhs + rhs_loss.detach(), lhs + lhs_loss.detach()

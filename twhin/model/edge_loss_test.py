@@ -13,6 +13,7 @@ from twhin.model import regularizers
 from twhin.model.edge_group import EdgeGroup, GroupSide, Segment
 from twhin.model.edge_loss import edge_loss
 from twhin.model.relation_model import RelationModel
+from twhin.model.weighted_edges import WeightedEdges
 from twhin.testing.random_step import RandomStep
 from twhin.testing.step_settings import make_loss_settings
 
@@ -115,10 +116,7 @@ def test_complex_numbers_are_penalised_by_their_moduli() -> None:
 
     total = regularizers.penalty(
         model,
-        lhs,
-        rhs,
-        torch.tensor([0]),
-        torch.tensor([2.0]),
+        WeightedEdges(lhs, rhs, torch.tensor([0]), torch.tensor([2.0])),
         make_loss_settings(n3=0.1),
     )
 

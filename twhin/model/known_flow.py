@@ -20,6 +20,7 @@ from twhin.model.auxiliary_loss import auxiliary_loss
 from twhin.model.relation_model import RelationModel
 from twhin.model.relation_operator import Query
 from twhin.model.side import Side
+from twhin.model.weighted_edges import WeightedEdges
 
 # A tensor, and the gradient of the loss by it.
 Flow: TypeAlias = tuple[Tensor, Tensor]
@@ -79,7 +80,9 @@ def compute(
             side: model.query(side, rhs if side is Side.LHS else lhs, rel)
             for side in ranked_sides(settings)
         }
-        auxiliary = auxiliary_loss(model, lhs, rhs, rel, weight, settings)
+        auxiliary = auxiliary_loss(
+            model, WeightedEdges(lhs, rhs, rel, weight), settings
+        )
     losses, flows = rank(queries)
     flows = [*flows, (auxiliary, torch.ones_like(auxiliary))]
     found = flow_back(flows, [lhs, rhs, *model.parameters()])

@@ -1,14 +1,12 @@
 # Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
 
-"""Penalties on what scores the edges of a step.
-
-Letters in shapes: B edges, D embedding dimension.
-"""
+"""Penalties on what scores the edges of a step."""
 
 from torch import Tensor
 
 from twhin.config.settings import Loss
 from twhin.model.relation_model import RelationModel
+from twhin.model.weighted_edges import WeightedEdges
 
 
 def are_used(settings: Loss) -> bool:
@@ -16,14 +14,7 @@ def are_used(settings: Loss) -> bool:
     return bool(settings.l2 or settings.n3)
 
 
-def penalty(
-    model: RelationModel,
-    lhs: Tensor,
-    rhs: Tensor,
-    rel: Tensor,
-    weight: Tensor,
-    settings: Loss,
-) -> Tensor:
+def penalty(model: RelationModel, edges: WeightedEdges, settings: Loss) -> Tensor:
     """Returns the weighted sum over edges of size(s) + size(t) + size(r).
 
     size(x) = l2 sum_i |x_i|^2 + n3 sum_i |x_i|^3, over complex numbers for the
@@ -32,19 +23,17 @@ def penalty(
 
     Args:
       model: Has the relations' parameters r.
-      lhs: [B, D] float32, s of each edge.
-      rhs: [B, D] float32, t of each edge.
-      rel: [B] int64, relation indices.
-      weight: [B] float32, w.
+      edges: The edges, with s and t of each.
       settings: Has the coefficients.
 
     Reference: Lacroix et al., arXiv 1806.07297, section 4 (N3).
     """
     if not are_used(settings):
-        return weight.new_zeros(())
+        return edges.weight.new_zeros(())
 
     def size(moduli: Tensor) -> Tensor:
         squares = moduli.square()
         return settings.l2 * squares.sum(-1) + settings.n3 * (squares * moduli).sum(-1)
 
-    return (weight * model.penalties(lhs, rhs, rel, size)).sum()
+    sizes = model.penalties(edges.lhs, edges.rhs, edges.rel, size)
+    return (edges.weight * sizes).sum()

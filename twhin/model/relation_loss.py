@@ -1,9 +1,6 @@
 # Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
 
-"""The loss of telling an edge's relation from the others.
-
-Letters in shapes: B edges, D embedding dimension.
-"""
+"""The loss of telling an edge's relation from the others."""
 
 from torch import Tensor
 from torch.nn import functional
@@ -11,16 +8,10 @@ from torch.nn import functional
 from twhin.config.settings import Loss
 from twhin.model.relation_model import RelationModel
 from twhin.model.side import Side
+from twhin.model.weighted_edges import WeightedEdges
 
 
-def relation_loss(
-    model: RelationModel,
-    lhs: Tensor,
-    rhs: Tensor,
-    rel: Tensor,
-    weight: Tensor,
-    settings: Loss,
-) -> Tensor:
+def relation_loss(model: RelationModel, edges: WeightedEdges, settings: Loss) -> Tensor:
     """Returns the weighted sum over edges of -log p(r | s, t).
 
     p is the softmax of score(s, r', t) / temperature over the relations r' between
@@ -29,16 +20,13 @@ def relation_loss(
 
     Args:
       model: The relations.
-      lhs: [B, D] float32, s of each edge.
-      rhs: [B, D] float32, t of each edge.
-      rel: [B] int64, r.
-      weight: [B] float32, the weights of the edges.
+      edges: The edges, with r, s and t of each.
       settings: Has the coefficient and the temperature.
 
     Reference: Chen et al., "Relation Prediction as an Auxiliary Training Objective
     for Improving Multi-Relational Graph Representations", arXiv 2110.02834.
     """
-    total = weight.new_zeros(())
+    total = edges.weight.new_zeros(())
     if not settings.relation_weight:
         return total
     factors = {Side.LHS: settings.lhs_weight, Side.RHS: settings.rhs_weight}
@@ -47,9 +35,9 @@ def relation_loss(
         factors = {Side.RHS: sum(factors.values())}
     for side, factor in factors.items():
         if factor:
-            scores = model.relation_scores(side, lhs, rhs, rel)
+            scores = model.relation_scores(side, edges.lhs, edges.rhs, edges.rel)
             losses = functional.cross_entropy(
-                scores / settings.temperature, rel, reduction="none"
+                scores / settings.temperature, edges.rel, reduction="none"
             )
-            total = total + factor * (weight * losses).sum()
+            total = total + factor * (edges.weight * losses).sum()
     return settings.relation_weight * total

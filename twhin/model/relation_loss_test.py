@@ -11,13 +11,14 @@ import torch
 from twhin.config.settings import Comparator, Operator
 from twhin.model.relation_loss import relation_loss
 from twhin.model.relation_model import RelationModel
+from twhin.model.weighted_edges import WeightedEdges
 from twhin.testing.loss_check import check_equal, make_model
 from twhin.testing.random_step import RandomStep
 from twhin.testing.step_settings import make_loss_settings
 
 _TYPES = [("user", "user"), ("user", "tweet"), ("user", "user")]
 # One edge of the first relation, with s = 2, t = 3 and weight 5.
-_EDGE = (
+_EDGE = WeightedEdges(
     torch.tensor([[2.0]]),
     torch.tensor([[3.0]]),
     torch.tensor([0]),
@@ -51,7 +52,7 @@ def _minus_log_p(scores: list[float]) -> float:
 def test_value_matches_that_computed_by_hand() -> None:
     model = _model(None, reciprocal=False)
 
-    loss = relation_loss(model, *_EDGE, _SETTINGS)
+    loss = relation_loss(model, _EDGE, _SETTINGS)
 
     # Parameters 0; 1, 2: scores 2 * 0 * 3, (2 + 1) * 3 and (2 + 2) * 3.
     expected = 0.1 * (0.5 + 3.0) * 5.0 * _minus_log_p([0.0, 9.0, 12.0])
@@ -61,7 +62,7 @@ def test_value_matches_that_computed_by_hand() -> None:
 def test_relations_between_other_entity_types_do_not_count() -> None:
     model = _model(_TYPES, reciprocal=False)
 
-    loss = relation_loss(model, *_EDGE, _SETTINGS)
+    loss = relation_loss(model, _EDGE, _SETTINGS)
 
     expected = 0.1 * (0.5 + 3.0) * 5.0 * _minus_log_p([0.0, 12.0])
     assert float(loss.detach()) == pytest.approx(expected, rel=1e-6)
@@ -70,7 +71,7 @@ def test_relations_between_other_entity_types_do_not_count() -> None:
 def test_reciprocal_parameters_have_a_loss_with_the_weight_of_their_side() -> None:
     model = _model(_TYPES, reciprocal=True)
 
-    loss = relation_loss(model, *_EDGE, _SETTINGS)
+    loss = relation_loss(model, _EDGE, _SETTINGS)
 
     # Forward 0; 2, 3: 2 * 0 * 3 and (2 + 3) * 3. Reciprocal 8; 10, 11, applied to the
     # rhs: 3 * 8 * 2 and (3 + 11) * 2.
