@@ -84,10 +84,11 @@ def _train(
         )
     quantizer = ProductQuantizer.train(rows, num_code_bytes)
     _LOG.info(
-        "event=quantizer_trained entity_type=%s row_bytes=%d table_bytes=%d",
+        "event=quantizer_trained entity_type=%s row_bytes=%d shared_bytes=%d",
         name,
         num_code_bytes,
-        (NUM_CODEWORDS + rows.shape[1]) * rows.shape[1] * _FLOAT32_BYTES,
+        # Codewords, axes and the mean, once for all rows.
+        (NUM_CODEWORDS + rows.shape[1] + 1) * rows.shape[1] * _FLOAT32_BYTES,
     )
     return quantizer
 
