@@ -241,6 +241,7 @@ class Loss:
     rhs_weight: float
     l2: float
     n3: float
+    dura: float
     relation_weight: float
 
 

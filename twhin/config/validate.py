@@ -131,6 +131,12 @@ def _check_objective(config: TrainConfig, faults: Faults) -> None:
             f" {quote(config.model.comparator)}",
             "allowed: with 'cosine'",
         )
+    if config.loss.dura > 0 and config.model.comparator is not Comparator.DOT:
+        faults.add(
+            "loss.dura",
+            f"above 0 with model.comparator {quote(config.model.comparator)}",
+            "allowed: with 'dot'",
+        )
     if config.loss.relation_weight > 0:
         _check_relation_weight(config, faults)
     if config.negatives.num_by_degree and config.data.encoded is not None:

@@ -78,6 +78,7 @@ def check_loss(loss: Loss, faults: Faults) -> None:
         faults.add("loss.rhs_weight", "both sides weigh 0", "allowed: one above 0")
     faults.check_range("loss.l2", loss.l2, "[0, inf)")
     faults.check_range("loss.n3", loss.n3, "[0, inf)")
+    faults.check_range("loss.dura", loss.dura, "[0, inf)")
     faults.check_range("loss.relation_weight", loss.relation_weight, "[0, inf)")
 
 

@@ -103,7 +103,8 @@ def test_compiled_equals_plain_with_the_bias_of_a_transposed_translation(
 def test_compiled_equals_plain_with_penalties() -> None:
     step = _step(num_edges=9, in_batch=True)
 
-    _check_equal(step, _model(Comparator.DOT), replace(_SETTINGS, l2=0.01, n3=0.02))
+    settings = replace(_SETTINGS, l2=0.01, n3=0.02, dura=0.03)
+    _check_equal(step, _model(Comparator.DOT), settings)
 
 
 def test_chunks_of_more_edges_than_are_taken_at_a_time() -> None:

@@ -124,6 +124,35 @@ def test_complex_numbers_are_penalised_by_their_moduli() -> None:
     assert float(total.detach()) == pytest.approx(2.0 * 0.1 * (133.0 + 14.0), rel=1e-5)
 
 
+def test_duality_holds_images_of_both_ends_small() -> None:
+    model = RelationModel(
+        operators=[Operator.IDENTITY, Operator.LINEAR],
+        embedding_dim=2,
+        comparator=Comparator.DOT,
+        reciprocal=True,
+    )
+    model.parameters_by_name["linear"].data[:] = torch.tensor([[1.0, 2.0, 0.0, 1.0]])
+    model.parameters_by_name["linear_reciprocal"].data[:] = torch.tensor(
+        [[0.0, 3.0, 1.0, 0.0]]
+    )
+    lhs = torch.tensor([[1.0, 1.0], [1.0, 2.0]])
+    rhs = torch.tensor([[3.0, 0.0], [0.0, 1.0]])
+
+    total = regularizers.penalty(
+        model,
+        WeightedEdges(lhs, rhs, torch.tensor([0, 1]), torch.tensor([1.0, 2.0])),
+        make_loss_settings(dura=0.1),
+    )
+
+    # Identity: 2 + 9, and the same again for the images.
+    first = 0.5 * 11.0 + 1.5 * 11.0
+    # 5 + 1. A s = (5, 2), A' t = (0, 1); the reciprocal B t = (3, 0), B' s = (2, 3).
+    second = 0.5 * 6.0 + 1.5 * ((29.0 + 1.0) + (9.0 + 13.0)) / 2
+    assert float(total.detach()) == pytest.approx(
+        0.1 * (first + 2.0 * second), rel=1e-5
+    )
+
+
 @pytest.mark.parametrize("comparator", Comparator)
 @pytest.mark.parametrize("kind", LossKind)
 def test_every_objective_composes_with_every_comparator(

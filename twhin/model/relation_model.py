@@ -205,6 +205,32 @@ class RelationModel(nn.Module):
             total = total.index_add(0, chosen, part)
         return total
 
+    def image_squares(self, lhs: Tensor, rhs: Tensor, rel: Tensor) -> Tensor:
+        """Returns |operator(s)|^2 + |transposed operator(t)|^2, [B] float32.
+
+        Reciprocal parameters are of operators from t to s; with them the result is
+        the mean of both. For comparison by dot product.
+
+        Args:
+          lhs: [B, D] float32, s of each edge.
+          rhs: [B, D] float32, t of each edge.
+          rel: [B] int64, relation indices.
+        """
+        total = lhs.new_zeros(rel.shape)
+        for kind, chosen, place in self._by_operator(rel):
+            operator = self._operators[str(kind)]
+            source, target = lhs[chosen], rhs[chosen]
+            sets = self._parameter_sets(kind)
+            for parameters in sets:
+                image = operator.apply(source, parameters, place)
+                dual = operator.transpose(
+                    target, parameters, place, self.comparator_kind
+                ).vectors
+                part = image.square().sum(-1) + dual.square().sum(-1)
+                total = total.index_add(0, chosen, part / len(sets))
+                source, target = target, source
+        return total
+
     def _scores_of_operator(
         self,
         operator: RelationOperator,

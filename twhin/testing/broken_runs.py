@@ -86,6 +86,14 @@ BROKEN_TRAINING: Sequence[Broken] = (
         "loss.rhs_weight: both sides weigh 0; allowed: one above 0",
     ),
     (
+        ["loss.dura=-1"],
+        "loss.dura: -1.0 is out of range; allowed: [0, inf)",
+    ),
+    (
+        ["loss.dura=0.1"],
+        "loss.dura: above 0 with model.comparator 'cosine'; allowed: with 'dot'",
+    ),
+    (
         ["loss.relation_weight=-1"],
         "loss.relation_weight: -1.0 is out of range; allowed: [0, inf)",
     ),

@@ -77,6 +77,7 @@ def make_loss_settings(**changes: Any) -> Loss:
         rhs_weight=1.0,
         l2=0.0,
         n3=0.0,
+        dura=0.0,
         relation_weight=0.0,
     )
     return replace(default, **changes)
