@@ -14,6 +14,7 @@ from twhin.config.settings import Dtype, Kernel, OptimizerKind
 from twhin.cpu import threads
 from twhin.graph.schema import EntityTypeSchema, GraphSchema
 from twhin.testing.step_settings import make_optimizer, make_table
+from twhin.testing.torch_threads import torch_threads
 from twhin.training import entity_tables
 from twhin.training.entity_tables import EntityTables
 from twhin.training.parallel_table_kernel import is_parallel
@@ -23,14 +24,12 @@ _NUM_ROWS, _DIM = 50, 8
 
 @pytest.fixture(autouse=True)
 def one_rank(tmp_path: Path) -> Iterator[None]:
-    """Joins a job of one rank, and restores the number of threads."""
-    num_threads = torch.get_num_threads()
+    """Joins a job of one rank."""
     dist.init_process_group(
         "gloo", init_method=f"file://{tmp_path}/rendezvous", rank=0, world_size=1
     )
     yield
     dist.destroy_process_group()
-    torch.set_num_threads(num_threads)
 
 
 def _make() -> EntityTables:
@@ -49,7 +48,6 @@ def _make() -> EntityTables:
 
 def _train(num_threads: int) -> list[Tensor]:
     """Returns all that was looked up in some steps, then rows and state."""
-    torch.set_num_threads(num_threads)
     tables = _make()
     tables.initialize(init_scale=0.1, seed=0)
     generator = torch.Generator().manual_seed(0)
@@ -57,7 +55,7 @@ def _train(num_threads: int) -> list[Tensor]:
     for step, num_rows in enumerate((30, 0, 80, 20_000)):
         tables.set_learning_rate_factor(1.0 / (1 + step))
         rows = torch.randint(0, _NUM_ROWS, (num_rows,), generator=generator)
-        with threads.taken_over():
+        with torch_threads(num_threads), threads.taken_over():
             found = tables.lookup({"a": rows})["a"]
             seen.append(found.detach().clone())
             factors = torch.randn(found.shape, generator=generator)
