@@ -124,6 +124,15 @@ def test_another_model_is_refused(folder: Path) -> None:
         SavedRun(folder / "absent")
 
 
+def test_field_that_a_saved_configuration_lacks_has_its_default(folder: Path) -> None:
+    for saved in folder.rglob("config.yaml"):
+        text = saved.read_text()
+        assert "  dura: 0.0\n" in text
+        saved.write_text(text.replace("  dura: 0.0\n", ""))
+
+    assert SavedRun(folder).config.settings.loss.dura == 0.0
+
+
 def test_ranks_of_the_command_write_one_bundle(folder: Path) -> None:
     done = run_python(
         "-m",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from twhin.checkpoint.folders import list_checkpoints
 from twhin.config import yaml_text
-from twhin.config.resolved_config import ResolvedConfig
+from twhin.config.resolved_config import ResolvedConfig, load_config
 from twhin.errors import ConfigError
 
 # What may change between two parts of a run: where data is, how long and on what
@@ -34,6 +34,8 @@ def check_same_run(
 ) -> None:
     """Checks that the checkpoints of a folder are those of a configuration.
 
+    A field that did not exist when they were made has its default.
+
     Args:
       checkpoints: The folder of checkpoints; it may not exist.
       config_file: The resolved configuration that they were made with.
@@ -45,8 +47,8 @@ def check_same_run(
     """
     if not list_checkpoints(checkpoints) or not config_file.exists():
         return
-    old = _leaves(yaml_text.parse(config_file.read_text(), str(config_file)))
-    new = _leaves(yaml_text.parse(config.text, "configuration"))
+    old = _leaves(load_config(config_file))
+    new = _leaves(config)
     differences = [
         f"{path} was {old.get(path)!r} and is {new.get(path)!r}"
         for path in sorted(old.keys() | new.keys())
@@ -72,8 +74,8 @@ def _is_free(path: str) -> bool:
     return any(path == free or path.startswith(f"{free}.") for free in _FREE)
 
 
-def _leaves(tree: object) -> dict[str, object]:
-    return dict(_walk(tree, ""))
+def _leaves(config: ResolvedConfig) -> dict[str, object]:
+    return dict(_walk(yaml_text.parse(config.text, "configuration"), ""))
 
 
 def _walk(tree: object, path: str) -> Iterator[tuple[str, object]]:
