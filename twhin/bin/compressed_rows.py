@@ -87,8 +87,7 @@ def _train(
         "event=quantizer_trained entity_type=%s row_bytes=%d shared_bytes=%d",
         name,
         num_code_bytes,
-        # Codewords, axes and the mean, once for all rows.
-        (NUM_CODEWORDS + rows.shape[1] + 1) * rows.shape[1] * _FLOAT32_BYTES,
+        quantizer.num_shared_bytes,
     )
     return quantizer
 

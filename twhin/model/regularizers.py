@@ -39,20 +39,23 @@ def penalty(model: RelationModel, edges: WeightedEdges, settings: Loss) -> Tenso
     "Duality-Induced Regularizer for Tensor Factorization Based Knowledge Graph
     Completion", NeurIPS 2020, arXiv 2011.05816 (DURA).
     """
+    if not are_used(settings):
+        return edges.weight.new_zeros(())
+
+    def size(moduli: Tensor) -> Tensor:
+        squares = moduli.square()
+        return settings.l2 * squares.sum(-1) + settings.n3 * (squares * moduli).sum(-1)
+
     sizes = edges.weight.new_zeros(edges.rel.shape)
     if settings.l2 or settings.n3:
-
-        def size(moduli: Tensor) -> Tensor:
-            squares = moduli.square()
-            return settings.l2 * squares.sum(-1) + settings.n3 * (squares * moduli).sum(
-                -1
-            )
-
         sizes = sizes + model.penalties(edges.lhs, edges.rhs, edges.rel, size)
     if settings.dura:
-        embeddings = edges.lhs.square().sum(-1) + edges.rhs.square().sum(-1)
-        images = model.image_squares(edges.lhs, edges.rhs, edges.rel)
-        sizes = sizes + settings.dura * (
-            _EMBEDDINGS_WEIGHT * embeddings + _IMAGES_WEIGHT * images
-        )
+        sizes = sizes + settings.dura * _duality(model, edges)
     return (edges.weight * sizes).sum()
+
+
+def _duality(model: RelationModel, edges: WeightedEdges) -> Tensor:
+    """Returns the squares of DURA, [B] float32; see `penalty`."""
+    embeddings = edges.lhs.square().sum(-1) + edges.rhs.square().sum(-1)
+    images = model.image_squares(edges.lhs, edges.rhs, edges.rel)
+    return _EMBEDDINGS_WEIGHT * embeddings + _IMAGES_WEIGHT * images

@@ -25,6 +25,7 @@ NUM_CODEWORDS = 256
 
 _NUM_ITERATIONS = 25
 _SEED = 1234
+_FLOAT32_BYTES = 4
 
 Floats = npt.NDArray[np.float32]
 Codes = npt.NDArray[np.uint8]
@@ -65,6 +66,13 @@ class ProductQuantizer:
         quantizer.train(axes.apply(rows))
         return ProductQuantizer(axes, quantizer)
 
+    @property
+    def num_shared_bytes(self) -> int:
+        """What all codes share: codewords, axes, and the rows' mean along them."""
+        vectors = self._quantizer.centroids, self._axes.A, self._axes.b
+        num_numbers: int = sum(vector.size() for vector in vectors)
+        return num_numbers * _FLOAT32_BYTES
+
     def encode(self, rows: Floats) -> Codes:
         """Returns the codes of rows, [n, D] float32 to [n, M] uint8."""
         codes: Codes = self._quantizer.compute_codes(self._axes.apply(rows))
@@ -72,6 +80,5 @@ class ProductQuantizer:
 
     def decode(self, codes: Codes) -> Floats:
         """Returns rows for codes, [n, M] uint8 to [n, D] float32."""
-        turned = self._quantizer.decode(np.ascontiguousarray(codes))
-        rows: Floats = self._axes.reverse_transform(turned)
+        rows: Floats = self._axes.reverse_transform(self._quantizer.decode(codes))
         return rows
