@@ -27,11 +27,12 @@ import pyarrow.parquet as pq
 import torch
 from absl import app, flags
 
-from twhin.config.settings import Comparator, Evaluation, Operator
+from twhin.config.settings import Evaluation
 from twhin.evaluation.dense_tables import DenseTables
 from twhin.evaluation.evaluator import Evaluator
 from twhin.graph.schema import EntityTypeSchema, GraphSchema, RelationSchema
 from twhin.model.relation_model import RelationModel
+from twhin.scoring import Comparator, Operator
 
 _WORK = flags.DEFINE_string("work", None, "A folder for edge files.", required=True)
 _TASK = flags.DEFINE_enum(

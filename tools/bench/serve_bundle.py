@@ -14,7 +14,7 @@ from google.protobuf import json_format
 
 from twhin.bundle import id_writer, kinds, table_writer, versions
 from twhin.bundle.bundle import Bundle
-from twhin.bundle.kinds import Comparator, IndexKind, Operator
+from twhin.bundle.kinds import IndexKind
 from twhin.bundle.manifest import MANIFEST_FILE
 from twhin.bundle.new_version import NewVersion
 from twhin.bundle.row_format import RowFormat, encode_rows
@@ -24,6 +24,7 @@ from twhin.retrieval.calibration import (
     relation_queries,
     row_queries,
 )
+from twhin.scoring import Comparator, Operator
 from twhin.testing.small_bundle import (
     RelationForTest,
     TableForTest,

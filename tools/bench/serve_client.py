@@ -34,7 +34,7 @@ from twhin.client.local_source import LocalSource
 from twhin.client.remote_source import RemoteSource
 from twhin.retrieval.relation_query import make_query
 from twhin.retrieval.retriever import Retriever
-from twhin.retrieval.side import Side
+from twhin.side import Side
 
 # So many different requests, in turn: more rows than caches hold.
 _NUM_REQUESTS = 512

@@ -32,13 +32,13 @@ if not __package__:  # Run as a file: the root is not on the path yet.
 from tools.bench import biggraph_links, training_process
 from tools.bench.biggraph_links import Links
 from twhin.config.resolved_config import ResolvedConfig, load_config
-from twhin.config.settings import Operator
 from twhin.evaluation.dense_tables import DenseTables
 from twhin.evaluation.evaluator import Evaluator
 from twhin.evaluation.history import read_history
 from twhin.graph.open_graph import PREPARED_FOLDER, open_prepared
 from twhin.graph.prepared_graph import PreparedGraph
 from twhin.model.relation_model import RelationModel
+from twhin.scoring import Operator
 
 _WORK = flags.DEFINE_string("work", None, "A folder for all files.", required=True)
 _CONFIG = flags.DEFINE_string("config", None, "Trains ComplEx.", required=True)

@@ -27,13 +27,13 @@ from absl import app, flags
 
 from tools.bench.lastfm_run import Edges, Graph, train
 from twhin.bundle.bundle import Bundle
-from twhin.config.settings import Comparator
 from twhin.evaluation.entity_mixtures import EntityMixture
 from twhin.evaluation.mixture_ranker import component_queries, fuse_lists
 from twhin.retrieval import comparators, unseen
 from twhin.retrieval.clusters import make_clusters
 from twhin.retrieval.relation_query import make_query
-from twhin.retrieval.side import Side
+from twhin.scoring import Comparator
+from twhin.side import Side
 
 _DATA = flags.DEFINE_string("data", None, "Has parquet/{train,test}.parquet.")
 _WORK = flags.DEFINE_string("work", None, "A folder for runs; goes on where it was.")

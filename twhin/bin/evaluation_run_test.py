@@ -16,10 +16,10 @@ from twhin.checkpoint.table_part import TablePart
 from twhin.checkpoint.training_state import Progress, TrainingState
 from twhin.checkpoint.writer import CheckpointWriter
 from twhin.config.resolved_config import load_config
-from twhin.config.settings import Comparator
 from twhin.errors import CheckpointError, ConfigError, DataError
 from twhin.evaluation.dense_tables import DenseTables
 from twhin.evaluation.evaluator import Evaluator
+from twhin.scoring import Comparator
 from twhin.testing import ranking_case
 from twhin.testing.ranking_case import SCHEMA, EncodedGraph
 from twhin.testing.ranks import run_ranks

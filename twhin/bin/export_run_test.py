@@ -15,8 +15,8 @@ from twhin.checkpoint.table_part import TablePart
 from twhin.checkpoint.training_state import Progress, TrainingState
 from twhin.checkpoint.writer import CheckpointWriter
 from twhin.config.resolved_config import load_config
-from twhin.config.settings import Comparator
 from twhin.errors import CheckpointError, ConfigError
+from twhin.scoring import Comparator
 from twhin.testing import ranking_case
 from twhin.testing.command_process import run_python
 from twhin.testing.ranking_case import SCHEMA

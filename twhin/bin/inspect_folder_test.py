@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from twhin.bin import inspect_folder
-from twhin.bundle.kinds import Operator
 from twhin.checkpoint.table_part import TablePart
 from twhin.checkpoint.training_state import Progress, TrainingState
 from twhin.checkpoint.writer import CheckpointWriter
 from twhin.errors import DataError
 from twhin.graph.schema import EntityTypeSchema, GraphSchema, RelationSchema
+from twhin.scoring import Operator
 from twhin.testing.prepare_case import USER_TWEET, PrepareCase
 from twhin.testing.small_bundle import (
     RelationForTest,

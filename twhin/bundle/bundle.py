@@ -13,12 +13,12 @@ import numpy.typing as npt
 from twhin.bundle import checksum, kinds, optional_loops, versions
 from twhin.bundle.id_directory import EntityIds, IdDirectory, int64_array
 from twhin.bundle.id_hash import Int64Array
-from twhin.bundle.kinds import Comparator
 from twhin.bundle.manifest import read_manifest
 from twhin.bundle.mapped_file import MappedFile
 from twhin.bundle.mapped_table import MappedTable
 from twhin.bundle.relation import BundleRelation, read_relation
 from twhin.errors import BundleError
+from twhin.scoring import Comparator
 from twhin.v1 import bundle_pb2, train_config_pb2
 
 # The first shard, one past the last, and the number of all: (0, 4, 8).

@@ -10,9 +10,9 @@ import pytest
 
 from twhin.bundle import id_hash
 from twhin.bundle.bundle import Bundle
-from twhin.bundle.kinds import Comparator, Operator
 from twhin.bundle.row_format import RowFormat
 from twhin.errors import BundleError
+from twhin.scoring import Comparator, Operator
 from twhin.testing.small_bundle import (
     RelationForTest,
     TableForTest,

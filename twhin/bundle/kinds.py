@@ -1,36 +1,11 @@
 # Copyright 2026 The TwHIN on torchrec Authors. Licensed under Apache-2.0.
 
-"""The choices that a manifest names, as Python has them.
-
-Their values are those of the configuration, whose package a server does not have.
-"""
+"""The choices that a manifest names, as Python has them."""
 
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from twhin.errors import BundleError
-
-
-class Operator(StrEnum):
-    """`twhin.v1.Operator`."""
-
-    IDENTITY = "identity"
-    TRANSLATION = "translation"
-    DIAGONAL = "diagonal"
-    COMPLEX_DIAGONAL = "complex_diagonal"
-    ROTATION = "rotation"
-    LINEAR = "linear"
-    AFFINE = "affine"
-
-
-class Comparator(StrEnum):
-    """`twhin.v1.Comparator`."""
-
-    DOT = "dot"
-    COSINE = "cosine"
-    NEGATIVE_L2 = "negative_l2"
-    NEGATIVE_SQUARED_L2 = "negative_squared_l2"
-    NEGATIVE_L1 = "negative_l1"
 
 
 class IndexKind(StrEnum):
@@ -68,18 +43,3 @@ def to_proto(kind: StrEnum, names: Any) -> Any:
     """Returns the value of a choice in the enum `names` of a message."""
     prefix = names.Name(0).removesuffix("UNSPECIFIED")
     return names.Value(prefix + kind.upper())
-
-
-def num_parameters(operator: Operator, dim: int) -> int:
-    """Returns the parameters of a relation with embeddings of `dim` numbers."""
-    match operator:
-        case Operator.IDENTITY:
-            return 0
-        case Operator.TRANSLATION | Operator.DIAGONAL | Operator.COMPLEX_DIAGONAL:
-            return dim
-        case Operator.ROTATION:
-            return dim // 2
-        case Operator.LINEAR:
-            return dim * dim
-        case Operator.AFFINE:
-            return dim * dim + dim

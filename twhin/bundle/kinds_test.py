@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 
 from twhin.bundle import kinds
-from twhin.bundle.kinds import Comparator, IndexKind, Operator
+from twhin.bundle.kinds import IndexKind
 from twhin.bundle.row_format import RowFormat
 from twhin.errors import BundleError
+from twhin.scoring import Comparator, Operator
 from twhin.v1 import bundle_pb2, graph_pb2, train_config_pb2
 
 

@@ -5,10 +5,12 @@
 from collections.abc import Iterable
 from typing import Any
 
+from twhin import scoring
 from twhin.bundle import kinds
-from twhin.bundle.kinds import Comparator, IndexKind, Operator
+from twhin.bundle.kinds import IndexKind
 from twhin.bundle.row_format import RowFormat, row_width, storage_dtype
 from twhin.errors import BundleError
+from twhin.scoring import Comparator, Operator
 from twhin.v1 import bundle_pb2, graph_pb2, train_config_pb2
 
 _MAX_BUCKET_BITS = 32
@@ -102,7 +104,7 @@ def _check_relation(
     _check_known(f"{where}.lhs", relation.lhs, known)
     _check_known(f"{where}.rhs", relation.rhs, known)
     operator = _check_kind(f"{where}.operator", Operator, graph_pb2.Operator, relation)
-    expected = kinds.num_parameters(operator, manifest.embedding_dim)
+    expected = scoring.num_parameters(operator, manifest.embedding_dim)
     if relation.num_parameters != expected:
         raise BundleError(
             f"{where}.num_parameters: is {relation.num_parameters}; expected {expected}"

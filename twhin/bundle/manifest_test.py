@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from twhin.bundle.kinds import Operator
 from twhin.bundle.manifest import MANIFEST_FILE, read_manifest
 from twhin.errors import BundleError
+from twhin.scoring import Operator
 from twhin.testing.small_bundle import (
     RelationForTest,
     TableForTest,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from twhin.bundle import kinds
-from twhin.bundle.kinds import Operator
+from twhin.scoring import Operator
 from twhin.v1 import bundle_pb2, graph_pb2
 
 

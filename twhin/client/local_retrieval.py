@@ -11,7 +11,7 @@ from twhin.bundle.bundle import Bundle
 from twhin.client.results import Neighbors, Scores
 from twhin.retrieval import relation_query
 from twhin.retrieval.retriever import Retriever
-from twhin.retrieval.side import Side
+from twhin.side import Side
 
 
 class LocalRetrieval:

@@ -19,7 +19,7 @@ from twhin.client.remote_requests import get_relation
 from twhin.client.results import Vectors
 from twhin.client.source import EntityIds, SideName, check_ids
 from twhin.retrieval import unseen
-from twhin.retrieval.side import Side
+from twhin.side import Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

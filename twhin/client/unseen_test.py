@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from twhin.bundle.kinds import Operator
 from twhin.client.local_source import LocalSource
 from twhin.client.request_error import RequestError
 from twhin.client.unseen import Touched, represent
+from twhin.scoring import Operator
 from twhin.testing.small_bundle import (
     RelationForTest,
     TableForTest,

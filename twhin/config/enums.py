@@ -2,23 +2,13 @@
 
 """The fixed choices of resolved settings; import them from `settings`.
 
+Those of scores, which are of bundles too, are in `twhin.scoring`.
+
 Each class mirrors the enum of the same name in proto/twhin/v1, whose comments say
 what the values mean; the value that stands for the default is left out.
 """
 
 from enum import StrEnum
-
-
-class Operator(StrEnum):
-    """`twhin.v1.Operator`."""
-
-    IDENTITY = "identity"
-    TRANSLATION = "translation"
-    DIAGONAL = "diagonal"
-    COMPLEX_DIAGONAL = "complex_diagonal"
-    ROTATION = "rotation"
-    LINEAR = "linear"
-    AFFINE = "affine"
 
 
 class RareEntities(StrEnum):
@@ -99,16 +89,6 @@ class UnseenEntities(StrEnum):
 
     DROP = "drop"
     KEEP = "keep"
-
-
-class Comparator(StrEnum):
-    """`twhin.v1.Comparator`."""
-
-    DOT = "dot"
-    COSINE = "cosine"
-    NEGATIVE_L2 = "negative_l2"
-    NEGATIVE_SQUARED_L2 = "negative_squared_l2"
-    NEGATIVE_L1 = "negative_l1"
 
 
 class Projection(StrEnum):

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from twhin.config.settings import LossKind, Operator
+from twhin.config.settings import LossKind
+from twhin.scoring import Operator
 from twhin.testing.config_case import TEXT, ConfigCase
 
 

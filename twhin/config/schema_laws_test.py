@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from tools.docs.proto_comments import FieldComments, read_comments
+from twhin import scoring
 from twhin.config import enums, settings, yaml_text
 from twhin.config.resolved_config import load_config
 from twhin.testing.broken_data import BROKEN_DATA
@@ -82,7 +83,7 @@ def test_every_message_can_be_reached() -> None:
 
 
 def test_settings_have_the_messages_and_enums_of_the_schema_and_no_others() -> None:
-    modules = (settings.__name__, enums.__name__)
+    modules = (settings.__name__, enums.__name__, scoring.__name__)
     mirrors = {
         name
         for name, value in vars(settings).items()

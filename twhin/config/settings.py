@@ -10,7 +10,6 @@ default has been filled in.
 from dataclasses import dataclass
 
 from twhin.config.enums import (
-    Comparator,
     Device,
     Dtype,
     Duplicates,
@@ -22,7 +21,6 @@ from twhin.config.enums import (
     KnownEdges,
     LossKind,
     NewRows,
-    Operator,
     OptimizerKind,
     Placement,
     Precision,
@@ -32,10 +30,10 @@ from twhin.config.enums import (
     Sharding,
     UnseenEntities,
 )
+from twhin.scoring import Comparator, Operator
 
 # The choices first, then the messages.
 __all__ = [
-    "Comparator",
     "Device",
     "Dtype",
     "Duplicates",
@@ -47,7 +45,6 @@ __all__ = [
     "KnownEdges",
     "LossKind",
     "NewRows",
-    "Operator",
     "OptimizerKind",
     "Placement",
     "Precision",

@@ -2,8 +2,6 @@
 
 """Rules of a whole configuration: those of each message, and those between them."""
 
-from collections.abc import Mapping
-
 from twhin.config import (
     validate_data,
     validate_device,
@@ -13,29 +11,8 @@ from twhin.config import (
     validate_warm_start,
 )
 from twhin.config.faults import Faults, names, quote
-from twhin.config.settings import (
-    Comparator,
-    LossKind,
-    Operator,
-    Placement,
-    Projection,
-    Sharding,
-    TrainConfig,
-)
-
-TRANSPOSED_OPERATORS: Mapping[Comparator, frozenset[Operator]] = {
-    Comparator.DOT: frozenset(Operator),
-    Comparator.COSINE: frozenset({Operator.IDENTITY, Operator.ROTATION}),
-    Comparator.NEGATIVE_L2: frozenset(
-        {Operator.IDENTITY, Operator.TRANSLATION, Operator.ROTATION}
-    ),
-    Comparator.NEGATIVE_SQUARED_L2: frozenset(
-        {Operator.IDENTITY, Operator.TRANSLATION, Operator.ROTATION}
-    ),
-    Comparator.NEGATIVE_L1: frozenset({Operator.IDENTITY, Operator.TRANSLATION}),
-}
-"""For each comparator the operators for which compare(operator(lhs), rhs) is
-compare(lhs, q) plus a constant, with a q that depends on the rhs alone."""
+from twhin.config.settings import LossKind, Placement, Projection, Sharding, TrainConfig
+from twhin.scoring import Comparator, Operator, has_transpose
 
 ROTATED_OPERATORS = frozenset(
     {Operator.IDENTITY, Operator.TRANSLATION, Operator.LINEAR, Operator.AFFINE}
@@ -76,7 +53,7 @@ def validate(config: TrainConfig) -> None:
 
 def _check_operators(config: TrainConfig, faults: Faults) -> None:
     model = config.model
-    transposed = TRANSPOSED_OPERATORS[model.comparator]
+    transposed = [one for one in Operator if has_transpose(one, model.comparator)]
     for index, relation in enumerate(config.graph.relations):
         where = f"graph.relations[{index}].operator"
         operator = relation.operator

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from twhin.config.settings import Comparator, Operator
+from twhin.scoring import Comparator, Operator
 from twhin.testing.config_case import ConfigCase
 
 _I, _T, _R = Operator.IDENTITY, Operator.TRANSLATION, Operator.ROTATION

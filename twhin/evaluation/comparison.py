@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from twhin.config.settings import Comparator
+from twhin.scoring import Comparator
 
 _L2 = (Comparator.NEGATIVE_L2, Comparator.NEGATIVE_SQUARED_L2)
 

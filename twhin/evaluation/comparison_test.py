@@ -5,9 +5,9 @@
 import pytest
 import torch
 
-from twhin.config.settings import Comparator
 from twhin.evaluation.comparison import Comparison
 from twhin.model.comparators import make_comparator
+from twhin.scoring import Comparator
 
 
 @pytest.mark.parametrize("comparator", Comparator)

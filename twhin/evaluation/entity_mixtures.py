@@ -24,13 +24,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from twhin.config.settings import Comparator, Mixture
+from twhin.config.settings import Mixture
 from twhin.evaluation.candidates import Candidates
 from twhin.evaluation.clusters import Clusters
 from twhin.evaluation.comparison import Comparison
 from twhin.evaluation.known_edges import KnownEdges
 from twhin.evaluation.sharded_rows import ShardedRows
 from twhin.evaluation.top_candidates import find_top
+from twhin.scoring import Comparator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

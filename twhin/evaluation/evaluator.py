@@ -9,7 +9,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from twhin.config.settings import Comparator, Evaluation
+from twhin.config.settings import Evaluation
 from twhin.evaluation.edges import concatenate, read_parts, take
 from twhin.evaluation.link_prediction import LinkPrediction
 from twhin.evaluation.mixture_ranker import MixtureRanker
@@ -19,6 +19,7 @@ from twhin.evaluation.sharded_rows import ShardedRows
 from twhin.evaluation.table_blocks import TableBlocks
 from twhin.graph.edge_columns import EdgeColumns
 from twhin.graph.schema import GraphSchema
+from twhin.scoring import Comparator
 
 _SPLITS = ("train", "valid", "test")
 

@@ -12,13 +12,14 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from twhin.config.settings import Comparator, Evaluation, Mixture, Operator
+from twhin.config.settings import Evaluation, Mixture
 from twhin.evaluation.candidates import Candidates
 from twhin.evaluation.dense_tables import DenseBlock, DenseTables
 from twhin.evaluation.evaluator import Evaluator
 from twhin.evaluation.table_blocks import TableBlocks
 from twhin.model.relation_model import RelationModel
-from twhin.model.side import Side
+from twhin.scoring import Comparator, Operator
+from twhin.side import Side
 from twhin.testing import ranking_case
 from twhin.testing.ranking_case import SCHEMA, Edge, EncodedGraph, RankingOracle
 from twhin.testing.ranks import run_ranks

@@ -15,7 +15,7 @@ from twhin.evaluation.ranker import Ranker
 from twhin.evaluation.ranking import Ranks, make_ranking, split_by_types
 from twhin.graph.edge_columns import EdgeColumns
 from twhin.graph.schema import GraphSchema
-from twhin.model.side import Side
+from twhin.side import Side
 
 
 class LinkPrediction:

@@ -30,7 +30,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from twhin.config.settings import Comparator, Mixture
+from twhin.config.settings import Mixture
 from twhin.evaluation.candidates import Candidates
 from twhin.evaluation.clusters import make_clusters
 from twhin.evaluation.comparison import Comparison
@@ -41,6 +41,7 @@ from twhin.evaluation.ranker import QueryModel
 from twhin.evaluation.ranking import Ranking
 from twhin.evaluation.sharded_rows import ShardedRows
 from twhin.evaluation.top_candidates import find_top
+from twhin.scoring import Comparator
 
 _CHUNK_ENTITIES = 512
 _RANK_OFFSET = 1.0

@@ -5,9 +5,9 @@
 import pytest
 import torch
 
-from twhin.config.settings import Comparator
 from twhin.evaluation.entity_mixtures import EntityMixture
 from twhin.evaluation.mixture_ranker import component_queries, fuse_lists
+from twhin.scoring import Comparator
 
 
 def test_candidate_is_worth_the_sum_over_lists_of_weight_by_rank() -> None:

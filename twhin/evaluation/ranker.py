@@ -27,13 +27,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from twhin.config.settings import Comparator
 from twhin.evaluation.comparison import Comparison
 from twhin.evaluation.known_edges import KnownEdges
 from twhin.evaluation.ranking import Ranking, Ranks
 from twhin.evaluation.sharded_rows import ShardedRows
 from twhin.model.relation_operator import Query
-from twhin.model.side import Side
+from twhin.scoring import Comparator
+from twhin.side import Side
 
 _CHUNK_EDGES = 1 << 14
 

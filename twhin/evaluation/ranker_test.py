@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from twhin.config.settings import Comparator
 from twhin.evaluation import ranker
 from twhin.evaluation.candidates import Candidates
 from twhin.evaluation.dense_tables import DenseTables
@@ -18,7 +17,8 @@ from twhin.evaluation.sharded_rows import ShardedRows
 from twhin.graph.edge_columns import EdgeColumns
 from twhin.graph.schema import EntityTypeSchema, GraphSchema, RelationSchema
 from twhin.model.relation_operator import Query
-from twhin.model.side import Side
+from twhin.scoring import Comparator
+from twhin.side import Side
 
 _CPU = torch.device("cpu")
 

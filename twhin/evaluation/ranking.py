@@ -14,7 +14,7 @@ from twhin.evaluation.candidates import Candidates
 from twhin.evaluation.edges import Integers, take
 from twhin.graph.edge_columns import EdgeColumns
 from twhin.graph.schema import GraphSchema
-from twhin.model.side import Side
+from twhin.side import Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from twhin.evaluation.ranker import Ranker
 from twhin.evaluation.ranking import make_ranking, split_by_types
 from twhin.graph.edge_columns import EdgeColumns
 from twhin.graph.schema import GraphSchema
-from twhin.model.side import Side
+from twhin.side import Side
 
 
 class Retrieval:

@@ -7,7 +7,6 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from twhin.config.settings import Comparator
 from twhin.evaluation import top_candidates
 from twhin.evaluation.candidates import Candidates
 from twhin.evaluation.comparison import Comparison
@@ -15,6 +14,7 @@ from twhin.evaluation.dense_tables import DenseTables
 from twhin.evaluation.known_edges import KnownEdges
 from twhin.evaluation.sharded_rows import ShardedRows
 from twhin.graph.schema import EntityTypeSchema, GraphSchema
+from twhin.scoring import Comparator
 from twhin.testing.ranks import run_ranks
 
 NUM_ROWS = 40

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from twhin import scoring
 from twhin.bundle.bundle import Bundle
 from twhin.explore.edge_source import EdgeSource
 from twhin.explore.id_prefixes import IdPrefixes
-from twhin.retrieval import operators
 from twhin.retrieval.relation_query import make_query
 from twhin.retrieval.retriever import Retriever
-from twhin.retrieval.side import Side
+from twhin.side import Side
 
 MAX_NEIGHBORS = 100
 _NUM_EXAMPLES = 8
@@ -205,7 +205,7 @@ class Explorer:
                 yield relation.name, Side.RHS, relation.rhs
             can_rank_lhs = (
                 relation.reciprocal_parameters is not None
-                or operators.has_transpose(relation.operator, self._bundle.comparator)
+                or scoring.has_transpose(relation.operator, self._bundle.comparator)
             )
             if relation.rhs == entity_type and can_rank_lhs:
                 yield relation.name, Side.LHS, relation.lhs

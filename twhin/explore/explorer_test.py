@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from twhin.bundle.bundle import Bundle
-from twhin.bundle.kinds import Operator
 from twhin.explore.explorer import Explorer, UnknownEntityError
 from twhin.explore.id_prefixes import IdPrefixes
+from twhin.scoring import Operator
 from twhin.testing.small_bundle import (
     RelationForTest,
     TableForTest,

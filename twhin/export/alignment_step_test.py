@@ -17,7 +17,7 @@ from twhin.errors import BundleError
 from twhin.export.export_bundle import export_bundle
 from twhin.export.rotated_reader import RotatedReader
 from twhin.retrieval.relation_query import make_query, score_rows
-from twhin.retrieval.side import Side
+from twhin.side import Side
 from twhin.testing.export_case import DIM, ExportCase, encoded_case
 from twhin.testing.small_bundle import TableForTest, write_bundle_for_test
 

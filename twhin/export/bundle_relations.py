@@ -7,13 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 from torch import Tensor
 
-from twhin.bundle import kinds
-from twhin.bundle.kinds import Operator
+from twhin import scoring
 from twhin.bundle.relation import BundleRelation
 from twhin.config.settings import TrainConfig
 from twhin.errors import CheckpointError
 from twhin.graph.configured_schema import relation_settings
 from twhin.graph.schema import GraphSchema
+from twhin.scoring import Operator
 
 _RECIPROCAL = "_reciprocal"
 
@@ -34,10 +34,10 @@ def make_relations(
     found = []
     num_seen: dict[Operator, int] = {}
     for relation in relation_settings(settings.graph, schema):
-        operator = Operator(relation.operator)
+        operator = relation.operator
         place = num_seen.get(operator, 0)
         num_seen[operator] = place + 1
-        size = kinds.num_parameters(operator, settings.model.embedding_dim)
+        size = scoring.num_parameters(operator, settings.model.embedding_dim)
         found.append(
             BundleRelation(
                 name=relation.name,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from twhin.bundle.kinds import Operator
 from twhin.errors import CheckpointError
 from twhin.export.bundle_relations import make_relations
+from twhin.scoring import Operator
 from twhin.testing.export_case import DIM, encoded_case
 
 

@@ -20,7 +20,7 @@ from twhin.export.export_bundle import export_bundle
 from twhin.export.other_forms import OtherForm
 from twhin.retrieval.relation_query import make_query
 from twhin.retrieval.retriever import Retriever
-from twhin.retrieval.side import Side
+from twhin.side import Side
 from twhin.testing.export_case import ExportCase, encoded_case, prepared_case
 from twhin.v1 import bundle_pb2
 

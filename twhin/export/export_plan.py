@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from twhin.bundle.kinds import Comparator
 from twhin.bundle.row_format import RowFormat
 from twhin.config.settings import TrainConfig
 from twhin.export.table_reader import TableReader
 from twhin.export.work_folder import WorkFolder
 from twhin.graph.prepared_graph import PreparedGraph
+from twhin.scoring import Comparator
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ class ExportPlan:
     @property
     def comparator(self) -> Comparator:
         """How a query is compared with candidates."""
-        return Comparator(self.settings.model.comparator)
+        return self.settings.model.comparator
 
     def mine(self, values: Sequence[T]) -> Sequence[T]:
         """Returns the values that this rank works on; each goes to one rank."""

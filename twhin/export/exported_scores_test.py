@@ -9,9 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from twhin.config.settings import Comparator
 from twhin.model.relation_model import RelationModel
-from twhin.model.side import Side as ModelSide
 from twhin.retrieval.relation_query import (
     candidate_type,
     known_type,
@@ -19,7 +17,9 @@ from twhin.retrieval.relation_query import (
     score_rows,
 )
 from twhin.retrieval.retriever import Retriever
-from twhin.retrieval.side import Side
+from twhin.scoring import Comparator
+from twhin.side import Side
+from twhin.side import Side as ModelSide
 from twhin.testing.export_case import DIM, ExportCase, encoded_case
 
 

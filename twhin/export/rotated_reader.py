@@ -4,9 +4,9 @@
 
 from torch import Tensor
 
-from twhin.config.settings import Operator
 from twhin.export.table_reader import TableReader
 from twhin.graph.schema import GraphSchema
+from twhin.scoring import Operator
 from twhin.warm_start.alignment import rotate_parameters
 from twhin.warm_start.earlier_model import RECIPROCAL
 

@@ -28,8 +28,8 @@ from twhin.bundle.bundle import Bundle
 from twhin.errors import DataError
 from twhin.export import feature_table
 from twhin.retrieval.relation_query import known_type
-from twhin.retrieval.side import Side
 from twhin.retrieval.unseen import UnseenEdges, average
+from twhin.side import Side
 
 
 def write_unseen_table(

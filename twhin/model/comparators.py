@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from twhin.config.settings import Comparator
+from twhin.scoring import Comparator
 
 # Below this squared distance the gradient of the distance is taken as zero.
 _MIN_SQUARED_DISTANCE = 1e-12

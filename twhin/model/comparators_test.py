@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from twhin.config.settings import Comparator
 from twhin.model.comparators import make_comparator
+from twhin.scoring import Comparator
 
 # a = [3, 4] with b = [0, 5] and c = [3, 4]: |a| = |b| = 5, a - b = [3, -1].
 _EXPECTED = {

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from twhin.model.edge_group import EdgeGroup
 from twhin.model.group_part import GroupPart, divide, join
 from twhin.model.ranked_chunks import PLACE, ChunkedEdges, Corrections, StepChunks
-from twhin.model.side import Side
+from twhin.side import Side
 
 
 def step_chunks(groups: Sequence[EdgeGroup], tables: Iterable[str]) -> StepChunks:

@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from twhin.config.settings import Comparator, Loss, LossKind
+from twhin.config.settings import Loss, LossKind
 from twhin.cpu import blas, pieces, threads
 from twhin.cpu.pieces import Pieces
 from twhin.model import auxiliary_loss, compiled_ranking, known_flow
@@ -31,8 +31,9 @@ from twhin.model.ranked_chunks import (
 )
 from twhin.model.relation_model import RelationModel
 from twhin.model.relation_operator import Query
-from twhin.model.side import Side
 from twhin.model.step_rows import StepRows
+from twhin.scoring import Comparator
+from twhin.side import Side
 
 # Gradients of more are not held once for each of many pieces.
 _FEW_SHIFTS = 1 << 18

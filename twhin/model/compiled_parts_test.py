@@ -9,12 +9,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from twhin.config.settings import Comparator, Loss, LossKind, Operator, Precision
+from twhin.config.settings import Loss, LossKind, Precision
 from twhin.cpu import threads
 from twhin.model.compiled_arrays import step_chunks
 from twhin.model.compiled_parts import is_compiled
 from twhin.model.fused_edge_loss import fused_edge_loss
 from twhin.model.relation_model import RelationModel
+from twhin.scoring import Comparator, Operator
 from twhin.testing.loss_check import check_equal, make_model
 from twhin.testing.random_step import RandomStep
 from twhin.testing.step_settings import make_loss_settings

@@ -11,8 +11,8 @@ import math
 import torch
 from torch import Tensor
 
-from twhin.config.settings import Comparator
 from twhin.model.relation_operator import Query, RelationOperator, of_edges, repeated
+from twhin.scoring import Comparator
 
 _INIT_SCALE = 0.1
 _MIN_SQUARED_MODULUS = 1e-24

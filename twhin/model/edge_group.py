@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from twhin.model.side import Side
+from twhin.side import Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

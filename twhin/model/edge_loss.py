@@ -20,8 +20,8 @@ from twhin.model.edge_group import EdgeGroup, GroupSide
 from twhin.model.losses import LossFunction, make_loss
 from twhin.model.relation_model import RelationModel
 from twhin.model.relation_operator import Query
-from twhin.model.side import Side
 from twhin.model.weighted_edges import WeightedEdges
+from twhin.side import Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

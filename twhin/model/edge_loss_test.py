@@ -8,12 +8,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from twhin.config.settings import Comparator, LossKind, Operator
+from twhin.config.settings import LossKind
 from twhin.model import regularizers
 from twhin.model.edge_group import EdgeGroup, GroupSide, Segment
 from twhin.model.edge_loss import edge_loss
 from twhin.model.relation_model import RelationModel
 from twhin.model.weighted_edges import WeightedEdges
+from twhin.scoring import Comparator, Operator
 from twhin.testing.random_step import RandomStep
 from twhin.testing.step_settings import make_loss_settings
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from twhin.config.settings import Comparator, Loss, Precision
+from twhin.config.settings import Loss, Precision
 from twhin.model import step_gradients
 from twhin.model.edge_group import EdgeGroup
 from twhin.model.edge_loss import EdgeLoss
@@ -21,6 +21,7 @@ from twhin.model.fused_side import FUSED_COMPARATORS
 from twhin.model.ranked_chunks import StepChunks
 from twhin.model.relation_model import RelationModel
 from twhin.model.step_rows import StepRows
+from twhin.scoring import Comparator
 
 
 def is_fused(comparator: Comparator) -> bool:

@@ -8,10 +8,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from twhin.config.settings import Comparator, LossKind, Precision
+from twhin.config.settings import LossKind, Precision
 from twhin.model.edge_loss import edge_loss
 from twhin.model.fused_edge_loss import fused_edge_loss, is_fused
 from twhin.model.fused_side import FUSED_COMPARATORS
+from twhin.scoring import Comparator
 from twhin.testing.loss_check import check_equal, make_model
 from twhin.testing.random_step import RandomStep
 from twhin.testing.step_settings import make_loss_settings

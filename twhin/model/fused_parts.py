@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import torch
 from torch import Tensor
 
-from twhin.config.settings import Comparator, Loss
+from twhin.config.settings import Loss
 from twhin.cpu import threads
 from twhin.model import known_flow
 from twhin.model.comparators import MIN_NORM, normalize
@@ -18,9 +18,10 @@ from twhin.model.group_part import GroupPart, divide
 from twhin.model.known_flow import Flow, Found
 from twhin.model.relation_model import RelationModel
 from twhin.model.relation_operator import Query
-from twhin.model.side import Side
 from twhin.model.side_part import Candidates, SidePart
 from twhin.model.step_rows import StepRows
+from twhin.scoring import Comparator
+from twhin.side import Side
 
 # So many scores at once that they stay in the processor's cache.
 _SCORES_AT_ONCE = 1 << 21

@@ -13,10 +13,11 @@ embedding dimension.
 import torch
 from torch import Tensor
 
-from twhin.config.settings import Comparator, Loss
+from twhin.config.settings import Loss
 from twhin.model.fused_losses import FUSED_LOSSES
 from twhin.model.products import Products
 from twhin.model.side_part import Candidates, SidePart
+from twhin.scoring import Comparator
 
 # Cosine is a dot product of rows that the caller has normalised.
 FUSED_COMPARATORS = (

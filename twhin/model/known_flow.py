@@ -19,8 +19,8 @@ from twhin.config.settings import Loss
 from twhin.model.auxiliary_loss import auxiliary_loss
 from twhin.model.relation_model import RelationModel
 from twhin.model.relation_operator import Query
-from twhin.model.side import Side
 from twhin.model.weighted_edges import WeightedEdges
+from twhin.side import Side
 
 # A tensor, and the gradient of the loss by it.
 Flow: TypeAlias = tuple[Tensor, Tensor]

@@ -11,8 +11,8 @@ import math
 import torch
 from torch import Tensor
 
-from twhin.config.settings import Comparator
 from twhin.model.relation_operator import Query, RelationOperator, of_edges
+from twhin.scoring import Comparator
 
 # Edges of one relation are multiplied by its matrix in blocks of this many.
 _BLOCK = 32

@@ -9,12 +9,10 @@ dimension.
 import torch
 from torch import Tensor
 
-from twhin.config.settings import Comparator, Operator
 from twhin.model.complex_operators import ComplexDiagonalOperator, RotationOperator
 from twhin.model.matrix_operators import AffineOperator, LinearOperator
 from twhin.model.relation_operator import Query, RelationOperator, of_edges, repeated
-
-_L2 = (Comparator.NEGATIVE_L2, Comparator.NEGATIVE_SQUARED_L2)
+from twhin.scoring import Comparator, Operator
 
 
 class IdentityOperator(RelationOperator):
@@ -143,16 +141,3 @@ def make_operator(operator: Operator) -> RelationOperator:
             return LinearOperator()
         case Operator.AFFINE:
             return AffineOperator()
-
-
-def has_transpose(operator: Operator, comparator: Comparator) -> bool:
-    """Returns whether the lhs can be ranked without reciprocal parameters."""
-    match operator:
-        case Operator.IDENTITY:
-            return True
-        case Operator.TRANSLATION:
-            return comparator is not Comparator.COSINE
-        case Operator.ROTATION:
-            return comparator in (Comparator.DOT, Comparator.COSINE, *_L2)
-        case _:
-            return comparator is Comparator.DOT

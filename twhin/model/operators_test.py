@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from twhin.config.settings import Comparator, Operator
 from twhin.model.comparators import make_comparator
-from twhin.model.operators import has_transpose, make_operator
+from twhin.model.operators import make_operator
+from twhin.scoring import Comparator, Operator, has_transpose
 
 # x = [1, 2, 3, 4] by the parameters of one relation, computed by hand. Complex
 # numbers have their real parts first: x is 1 + 3i, 2 + 4i.

@@ -7,8 +7,8 @@ from torch.nn import functional
 
 from twhin.config.settings import Loss
 from twhin.model.relation_model import RelationModel
-from twhin.model.side import Side
 from twhin.model.weighted_edges import WeightedEdges
+from twhin.side import Side
 
 
 def relation_loss(model: RelationModel, edges: WeightedEdges, settings: Loss) -> Tensor:

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 import torch
 
-from twhin.config.settings import Comparator, Operator
 from twhin.model.relation_loss import relation_loss
 from twhin.model.relation_model import RelationModel
 from twhin.model.weighted_edges import WeightedEdges
+from twhin.scoring import Comparator, Operator
 from twhin.testing.loss_check import check_equal, make_model
 from twhin.testing.random_step import RandomStep
 from twhin.testing.step_settings import make_loss_settings

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
-from twhin.config.settings import Comparator, Operator
 from twhin.model.comparators import make_comparator
 from twhin.model.operators import make_operator
 from twhin.model.relation_operator import Query, RelationOperator
-from twhin.model.side import Side
+from twhin.scoring import Comparator, Operator
+from twhin.side import Side
 
 _RECIPROCAL = "_reciprocal"
 

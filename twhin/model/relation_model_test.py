@@ -5,9 +5,9 @@
 import pytest
 import torch
 
-from twhin.config.settings import Comparator, Operator
 from twhin.model.relation_model import RelationModel
-from twhin.model.side import Side
+from twhin.scoring import Comparator, Operator
+from twhin.side import Side
 
 
 def _model(operators: list[Operator], *, reciprocal: bool) -> RelationModel:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from twhin.config.settings import Comparator
+from twhin.scoring import Comparator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class RelationOperator(ABC):
           x: [B, D] float32.
           parameters: [R, P] float32.
           rel: [B] int64 in [0, R).
-          comparator: One of those for which `has_transpose` is true.
+          comparator: One of those for which `scoring.has_transpose` is true.
         """
 
     def products(self, x: Tensor, y: Tensor, parameters: Tensor) -> Tensor:

@@ -15,8 +15,8 @@ from twhin.model.fused_parts import FusedParts
 from twhin.model.known_flow import Found
 from twhin.model.ranked_chunks import StepChunks
 from twhin.model.relation_model import RelationModel
-from twhin.model.side import Side
 from twhin.model.step_rows import StepRows
+from twhin.side import Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from twhin.model.edge_group import EdgeGroup, Segment
 from twhin.model.group_part import GroupPart
-from twhin.model.side import Side
+from twhin.side import Side
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,9 +25,9 @@ from twhin.evaluation.ranking import make_ranking, split_by_types
 from twhin.evaluation.sharded_rows import ShardedRows
 from twhin.graph.edge_columns import EdgeColumns
 from twhin.graph.manifest import SPLITS
-from twhin.model.side import Side
 from twhin.report.entity_sample import EntitySample
 from twhin.report.run_files import RunFiles
+from twhin.side import Side
 
 HITS_AT = 10
 _MAX_BUCKETS = 5

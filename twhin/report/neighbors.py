@@ -10,9 +10,9 @@ import torch
 
 from twhin.evaluation.comparison import Comparison
 from twhin.evaluation.edges import Integers
-from twhin.model.side import Side
 from twhin.report.entity_sample import EntityNames, EntitySample, Floats
 from twhin.report.run_files import RunFiles
+from twhin.side import Side
 
 _NUM_ENTITIES = 3
 _NUM_NEIGHBORS = 5

@@ -13,10 +13,11 @@ from collections.abc import Callable
 import numpy as np
 
 from twhin.bundle.bundle import Bundle
-from twhin.retrieval.operators import Floats, Query, has_transpose
+from twhin.retrieval.operators import Floats, Query
 from twhin.retrieval.relation_query import known_type, make_query
 from twhin.retrieval.retriever import Retriever
-from twhin.retrieval.side import Side
+from twhin.scoring import has_transpose
+from twhin.side import Side
 
 _LOG = logging.getLogger(__name__)
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from twhin.bundle.bundle import Bundle
-from twhin.bundle.kinds import IndexKind, Operator
+from twhin.bundle.kinds import IndexKind
 from twhin.retrieval import calibration
 from twhin.retrieval.calibration import Calibration
 from twhin.retrieval.operators import Query
 from twhin.retrieval.retriever import Retriever
+from twhin.scoring import Operator
 from twhin.testing.small_bundle import (
     RelationForTest,
     TableForTest,

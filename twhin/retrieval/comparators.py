@@ -8,7 +8,7 @@ Letters in shapes: n queries, m candidates, D embedding dimension.
 import numpy as np
 import numpy.typing as npt
 
-from twhin.bundle.kinds import Comparator
+from twhin.scoring import Comparator
 
 Floats = npt.NDArray[np.float32]
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from twhin.bundle.kinds import Comparator
-from twhin.config import settings
 from twhin.model.comparators import make_comparator
 from twhin.retrieval import comparators
+from twhin.scoring import Comparator
 
 
 def _numbers(seed: int, *shape: int) -> comparators.Floats:
@@ -21,7 +20,7 @@ def _numbers(seed: int, *shape: int) -> comparators.Floats:
 @pytest.mark.parametrize("comparator", list(Comparator))
 def test_comparisons_are_the_model_s(comparator: Comparator) -> None:
     queries, candidates = _numbers(0, 3, 8), _numbers(1, 5, 8)
-    model = make_comparator(settings.Comparator(comparator))
+    model = make_comparator(comparator)
     expected = model.pairwise(torch.from_numpy(queries), torch.from_numpy(candidates))
 
     pairwise = comparators.pairwise(comparator, queries, candidates)

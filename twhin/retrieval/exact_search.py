@@ -6,10 +6,10 @@ import numpy as np
 import numpy.typing as npt
 
 from twhin.bundle.id_hash import Int64Array
-from twhin.bundle.kinds import Comparator
 from twhin.bundle.mapped_table import MappedTable
 from twhin.retrieval import comparators
 from twhin.retrieval.operators import Floats
+from twhin.scoring import Comparator
 
 # Numbers of a block of rows, and of its scores: bounds the memory, fits a cache.
 _BLOCK_NUMBERS = 1 << 20

@@ -10,9 +10,10 @@ import faiss
 import numpy as np
 
 from twhin.bundle import file_writer
-from twhin.bundle.kinds import Comparator, IndexKind
+from twhin.bundle.kinds import IndexKind
 from twhin.retrieval import comparators
 from twhin.retrieval.operators import Floats
+from twhin.scoring import Comparator
 from twhin.v1 import bundle_pb2
 
 _ROWS_PER_LIST = 32

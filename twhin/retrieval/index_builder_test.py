@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from twhin.bundle.kinds import Comparator, IndexKind
+from twhin.bundle.kinds import IndexKind
 from twhin.retrieval.index_builder import build_index, index_path
+from twhin.scoring import Comparator
 
 _ROWS = np.random.default_rng(0).normal(size=(20_000, 8)).astype(np.float32)
 

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Sequence
 from enum import StrEnum
 
-from twhin.bundle.kinds import Comparator, IndexKind
+from twhin.bundle.kinds import IndexKind
+from twhin.scoring import Comparator
 
 _LOG = logging.getLogger(__name__)
 

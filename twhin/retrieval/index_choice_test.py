@@ -6,13 +6,14 @@ import logging
 
 import pytest
 
-from twhin.bundle.kinds import Comparator, IndexKind
+from twhin.bundle.kinds import IndexKind
 from twhin.config import settings
 from twhin.retrieval.index_choice import (
     IndexChoice,
     choose_index,
     choose_num_lists,
 )
+from twhin.scoring import Comparator
 
 
 def _choose(

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from twhin.bundle.kinds import Comparator, Operator
+from twhin.scoring import Comparator, Operator
 
 Floats = npt.NDArray[np.float32]
-
-_L2 = (Comparator.NEGATIVE_L2, Comparator.NEGATIVE_SQUARED_L2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +67,7 @@ def transpose(
       operator: The operator.
       x: float32 [n, D].
       parameters: float32 [P].
-      comparator: One of those for which `has_transpose` is true.
+      comparator: One of those for which `scoring.has_transpose` is true.
     """
     dim = x.shape[1]
     match operator:
@@ -95,19 +93,6 @@ def transpose(
         case Operator.AFFINE:
             matrix = parameters[: dim * dim].reshape(dim, dim)
             return Query(vectors=x @ matrix, bias=x @ parameters[dim * dim :])
-
-
-def has_transpose(operator: Operator, comparator: Comparator) -> bool:
-    """Returns whether the lhs can be ranked without reciprocal parameters."""
-    match operator:
-        case Operator.IDENTITY:
-            return True
-        case Operator.TRANSLATION:
-            return comparator is not Comparator.COSINE
-        case Operator.ROTATION:
-            return comparator in (Comparator.DOT, Comparator.COSINE, *_L2)
-        case _:
-            return comparator is Comparator.DOT
 
 
 def _multiply_complex(x: Floats, real: Floats, imaginary: Floats) -> Floats:

@@ -6,12 +6,13 @@ import dataclasses
 
 import numpy as np
 
+from twhin import scoring
 from twhin.bundle.bundle import Bundle
 from twhin.bundle.id_hash import Int64Array
 from twhin.errors import BundleError
 from twhin.retrieval import comparators, operators
 from twhin.retrieval.operators import Floats, Query
-from twhin.retrieval.side import Side
+from twhin.side import Side
 
 
 def known_type(bundle: Bundle, relation: str, side: Side) -> str:
@@ -57,7 +58,7 @@ def make_query(
     if parameters is not None:
         related = operators.apply(found.operator, vectors, parameters)
         return Query(vectors=related, is_related=True)
-    if not operators.has_transpose(found.operator, bundle.comparator):
+    if not scoring.has_transpose(found.operator, bundle.comparator):
         raise BundleError(
             f"relation {relation!r}: cannot rank the lhs: {found.operator} compared by"
             f" {bundle.comparator} has no transpose; allowed: the rhs"

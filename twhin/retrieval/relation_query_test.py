@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from twhin.bundle.bundle import Bundle
-from twhin.bundle.kinds import Comparator, Operator
 from twhin.errors import BundleError
 from twhin.retrieval.relation_query import (
     candidate_type,
@@ -16,7 +15,8 @@ from twhin.retrieval.relation_query import (
     make_query,
     score_rows,
 )
-from twhin.retrieval.side import Side
+from twhin.scoring import Comparator, Operator
+from twhin.side import Side
 from twhin.testing.small_bundle import (
     RelationForTest,
     TableForTest,

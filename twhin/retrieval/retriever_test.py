@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from twhin.bundle.bundle import Bundle
-from twhin.bundle.kinds import Comparator, IndexKind
+from twhin.bundle.kinds import IndexKind
 from twhin.bundle.row_format import RowFormat
 from twhin.errors import BundleError
 from twhin.retrieval import comparators, exact_search
 from twhin.retrieval.operators import Floats, Query
 from twhin.retrieval.retriever import Retriever
+from twhin.scoring import Comparator
 from twhin.testing.small_bundle import TableForTest, write_bundle_for_test
 from twhin.testing.small_index import add_index_for_test
 

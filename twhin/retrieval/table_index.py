@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from twhin.bundle.id_hash import Int64Array
-from twhin.bundle.kinds import Comparator, IndexKind, from_proto
+from twhin.bundle.kinds import IndexKind, from_proto
 from twhin.bundle.mapped_file import MappedFile
 from twhin.bundle.mapped_table import MappedTable
 from twhin.errors import BundleError
 from twhin.retrieval import comparators
 from twhin.retrieval.operators import Floats, Query
+from twhin.scoring import Comparator
 from twhin.v1 import bundle_pb2
 
 _FLAGS = faiss.IO_FLAG_MMAP_IFC | faiss.IO_FLAG_SKIP_PRECOMPUTE_TABLE

@@ -29,7 +29,7 @@ from twhin.bundle.id_hash import Int64Array
 from twhin.retrieval.clusters import Clusters
 from twhin.retrieval.operators import Floats
 from twhin.retrieval.relation_query import known_type, make_query
-from twhin.retrieval.side import Side
+from twhin.side import Side
 
 _BLOCK_EDGES = 1 << 16
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from twhin.bundle.bundle import Bundle
-from twhin.bundle.kinds import Comparator, Operator
 from twhin.errors import BundleError
 from twhin.retrieval.clusters import Clusters, make_clusters
-from twhin.retrieval.side import Side
 from twhin.retrieval.unseen import UnseenEdges, average, mix
+from twhin.scoring import Comparator, Operator
+from twhin.side import Side
 from twhin.testing.small_bundle import (
     RelationForTest,
     TableForTest,

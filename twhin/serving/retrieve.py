@@ -11,13 +11,13 @@ from twhin.bundle.bundle import Bundle
 from twhin.errors import BundleError
 from twhin.retrieval import relation_query
 from twhin.retrieval.operators import Query
-from twhin.retrieval.side import Side
 from twhin.serving import request_checks
 from twhin.serving.entity_ids import read_ids, write_ids
 from twhin.serving.limits import Limits
 from twhin.serving.live_bundle import ServedBundle
 from twhin.serving.metrics import ServerMetrics
 from twhin.serving.refusal_error import invalid
+from twhin.side import Side
 from twhin.v1 import embedding_service_pb2 as pb
 
 _SIDES = {

@@ -6,13 +6,13 @@ import numpy as np
 import numpy.typing as npt
 
 from twhin.retrieval import relation_query
-from twhin.retrieval.side import Side
 from twhin.serving import request_checks
 from twhin.serving.entity_ids import read_ids
 from twhin.serving.limits import Limits
 from twhin.serving.live_bundle import ServedBundle
 from twhin.serving.metrics import ServerMetrics
 from twhin.serving.refusal_error import invalid
+from twhin.side import Side
 from twhin.v1 import embedding_service_pb2 as pb
 
 

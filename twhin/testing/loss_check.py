@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from twhin.config.settings import Comparator, Loss, Operator
+from twhin.config.settings import Loss
 from twhin.model.edge_loss import EdgeLoss, edge_loss
 from twhin.model.fused_edge_loss import fused_edge_loss
 from twhin.model.relation_model import RelationModel
+from twhin.scoring import Comparator, Operator
 from twhin.testing.random_step import RandomStep
 
 

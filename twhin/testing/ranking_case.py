@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from twhin.config.settings import Comparator, Operator
 from twhin.graph.schema import EntityTypeSchema, GraphSchema, RelationSchema
 from twhin.model.relation_model import RelationModel
-from twhin.model.side import Side
+from twhin.scoring import Comparator, Operator
+from twhin.side import Side
 
 SCHEMA = GraphSchema(
     entity_types=(

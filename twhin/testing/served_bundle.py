@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from prometheus_client import CollectorRegistry
 
-from twhin.bundle.kinds import Operator
+from twhin.scoring import Operator
 from twhin.serving.live_bundle import LiveBundle
 from twhin.serving.metrics import ServerMetrics
 from twhin.testing.small_bundle import (

@@ -12,12 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from twhin.bundle import id_writer, kinds, table_writer
-from twhin.bundle.kinds import Comparator, Operator
 from twhin.bundle.new_version import NewVersion
 from twhin.bundle.relation import BundleRelation
 from twhin.bundle.relation_writer import write_relations
 from twhin.bundle.row_format import RowFormat, encode_rows
 from twhin.bundle.utf8_ids import Utf8Ids
+from twhin.scoring import Comparator, Operator
 from twhin.v1 import bundle_pb2, train_config_pb2
 
 

@@ -12,7 +12,6 @@ from twhin.checkpoint.table_part import TablePart
 from twhin.checkpoint.training_state import Progress, TrainingState
 from twhin.checkpoint.writer import CheckpointWriter
 from twhin.config.resolved_config import ResolvedConfig, load_config
-from twhin.config.settings import Operator
 from twhin.evaluation.dense_tables import DenseTables
 from twhin.evaluation.evaluator import Evaluator
 from twhin.evaluation.history import HISTORY_FILE
@@ -20,6 +19,7 @@ from twhin.evaluation.report import METRICS_FILE, write_metrics
 from twhin.graph.open_graph import open_graph
 from twhin.graph.prepared_graph import PreparedGraph
 from twhin.model.relation_model import RelationModel
+from twhin.scoring import Operator
 
 STEP = 40
 _TINY = (

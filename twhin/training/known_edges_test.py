@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twhin.graph.edge_columns import EdgeColumns
-from twhin.model.side import Side
+from twhin.side import Side
 from twhin.training.known_edges import KnownEdges
 
 _EDGES = st.lists(

@@ -15,7 +15,7 @@ from twhin.graph.edge_batch import EdgeBatch
 from twhin.graph.schema import GraphSchema
 from twhin.model import compiled_arrays
 from twhin.model.edge_group import EdgeGroup, GroupSide, Segment
-from twhin.model.side import Side
+from twhin.side import Side
 from twhin.training import chunk_negatives, known_masks, masked_pairs
 from twhin.training.edge_exchange import EdgeExchange, PairEdges
 from twhin.training.known_edges import KnownEdges

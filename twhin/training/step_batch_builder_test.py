@@ -18,7 +18,7 @@ from twhin.graph.edge_batch import EdgeBatch
 from twhin.graph.edge_columns import EdgeColumns
 from twhin.graph.schema import EntityTypeSchema, GraphSchema, RelationSchema
 from twhin.model.edge_group import EdgeGroup
-from twhin.model.side import Side
+from twhin.side import Side
 from twhin.testing.ranks import run_ranks
 from twhin.testing.step_settings import make_negatives
 from twhin.training.known_edges import KnownEdges

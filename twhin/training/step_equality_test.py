@@ -17,19 +17,13 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from twhin.config.settings import (
-    Comparator,
-    Kernel,
-    Operator,
-    OptimizerKind,
-    Sharding,
-    Table,
-)
+from twhin.config.settings import Kernel, OptimizerKind, Sharding, Table
 from twhin.graph.edge_batch import EdgeBatch
 from twhin.graph.schema import EntityTypeSchema, GraphSchema, RelationSchema
 from twhin.model.edge_group import EdgeGroup, GroupSide, Segment
 from twhin.model.fused_edge_loss import fused_edge_loss
 from twhin.model.relation_model import RelationModel
+from twhin.scoring import Comparator, Operator
 from twhin.testing.dense_tables import DenseTables
 from twhin.testing.dense_trainer import DenseTrainer
 from twhin.testing.ranks import run_ranks

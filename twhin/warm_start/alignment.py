@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from twhin.config.settings import Operator
+from twhin.scoring import Operator
 from twhin.warm_start.earlier_model import EarlierModel
 from twhin.warm_start.join import JoinedPart
 from twhin.warm_start.kept_rows import visit_kept_rows

@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from twhin.config.settings import Comparator, Operator
 from twhin.config.validate import ROTATED_OPERATORS
 from twhin.model.relation_model import RelationModel
-from twhin.model.side import Side
+from twhin.scoring import Comparator, Operator
+from twhin.side import Side
 from twhin.testing.earlier_models import ALONE, ModelInMemory, join_for_test
 from twhin.warm_start.alignment import (
     best_rotation,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from twhin.config.settings import Operator
+from twhin.scoring import Operator
 from twhin.testing.warm_start_case import DIM, Case, make_adagrad
 from twhin.warm_start.checkpoint_model import CheckpointModel
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from twhin.bundle import kinds
 from twhin.bundle.bundle import Bundle
 from twhin.checkpoint.table_part import TablePart
 from twhin.config.settings import NewRows
 from twhin.errors import CheckpointError, ConfigError
+from twhin.scoring import Operator
 from twhin.testing.earlier_models import ALONE
 from twhin.testing.small_bundle import (
     RelationForTest,
@@ -180,7 +180,7 @@ def test_bundle_gives_what_the_checkpoint_gives(case: Case) -> None:
                 name=relation.name,
                 lhs=relation.lhs,
                 rhs=relation.rhs,
-                operator=kinds.Operator.TRANSLATION,
+                operator=Operator.TRANSLATION,
                 parameters=case.parameters["translation"][index],
                 reciprocal_parameters=case.parameters["translation_reciprocal"][index],
             )
