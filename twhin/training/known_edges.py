@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twhin.graph.edge_columns import EdgeColumns
+from twhin.side import Side
 from twhin.training import row_join
 
 
@@ -21,17 +22,17 @@ class KnownEdges:
           edges: All training edges.
         """
         self._sides = {
-            "lhs": _sort(rel=edges.rel, known=edges.rhs, sought=edges.lhs),
-            "rhs": _sort(rel=edges.rel, known=edges.lhs, sought=edges.rhs),
+            Side.LHS: _sort(rel=edges.rel, known=edges.rhs, sought=edges.lhs),
+            Side.RHS: _sort(rel=edges.rel, known=edges.lhs, sought=edges.rhs),
         }
 
     def find(
-        self, side: str, rel: NDArray[np.int64], known: NDArray[np.int64]
+        self, side: Side, rel: NDArray[np.int64], known: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Finds the entities on one side of edges, given the other side.
 
         Args:
-          side: "lhs" or "rhs": the side that is sought.
+          side: The side that is sought.
           rel: [Q] int64, relations.
           known: [Q] int64, entities on the other side.
 

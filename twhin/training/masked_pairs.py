@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from twhin.side import Side
 from twhin.training import row_join
 from twhin.training.known_edges import KnownEdges
 
@@ -19,7 +20,7 @@ class SideEdges:
     """The edges of a group as one side sees them.
 
     Attributes:
-      side: "lhs" or "rhs": the side whose entity is replaced.
+      side: The side whose entity is replaced.
       chunk: [B] int64, the chunk of each edge.
       rel: [B] int64.
       known: [B] int64, the entity on the other side.
@@ -29,7 +30,7 @@ class SideEdges:
       num_relations: The number of relations.
     """
 
-    side: str
+    side: Side
     chunk: NDArray[np.int64]
     rel: NDArray[np.int64]
     known: NDArray[np.int64]
