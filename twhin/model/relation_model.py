@@ -134,7 +134,7 @@ class RelationModel(nn.Module):
         """
         shifts = []
         for kind in self._kinds:
-            parameters = self._parameter_sets(kind)[-1 if side is Side.LHS else 0]
+            parameters = self._parameters_of(kind, side)
             shift = self._operators[str(kind)].shift(parameters, self._embedding_dim)
             if shift is None:
                 return None
@@ -164,7 +164,7 @@ class RelationModel(nn.Module):
         parts = [
             self._scores_of_operator(
                 self._operators[str(kind)],
-                self._parameter_sets(kind)[uses_reciprocal],
+                self._parameters_of(kind, side),
                 known,
                 other,
             )
@@ -261,16 +261,16 @@ class RelationModel(nn.Module):
         names = [str(kind), str(kind) + _RECIPROCAL]
         return [self.parameters_by_name[name] for name in names[: 1 + self.reciprocal]]
 
+    def _parameters_of(self, kind: Operator, side: Side) -> Tensor:
+        """Returns the parameters of an operator's relations for ranking a side."""
+        return self._parameter_sets(kind)[-1 if side is Side.LHS else 0]
+
     def _query_one(
         self, kind: Operator, side: Side, known: Tensor, place: Tensor
     ) -> Query:
         """Returns the query for edges whose relations have one operator."""
         operator = self._operators[str(kind)]
-        if side is Side.RHS:
-            parameters = self.parameters_by_name[str(kind)]
-        elif self.reciprocal:
-            parameters = self.parameters_by_name[str(kind) + _RECIPROCAL]
-        else:
-            parameters = self.parameters_by_name[str(kind)]
+        parameters = self._parameters_of(kind, side)
+        if side is Side.LHS and not self.reciprocal:
             return operator.transpose(known, parameters, place, self.comparator_kind)
         return Query(vectors=operator.apply(known, parameters, place))
