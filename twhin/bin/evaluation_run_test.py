@@ -8,68 +8,20 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
 from twhin.bin.evaluation_run import EvaluationRun
-from twhin.checkpoint.table_part import TablePart
-from twhin.checkpoint.training_state import Progress, TrainingState
-from twhin.checkpoint.writer import CheckpointWriter
 from twhin.config.resolved_config import load_config
 from twhin.errors import CheckpointError, ConfigError, DataError
 from twhin.evaluation.dense_tables import DenseTables
 from twhin.evaluation.evaluator import Evaluator
 from twhin.scoring import Comparator
-from twhin.testing import ranking_case
+from twhin.testing import ranking_case, ranking_run
 from twhin.testing.ranking_case import SCHEMA, EncodedGraph
 from twhin.testing.ranks import run_ranks
 
 MRR = "test/link_prediction/filtered/mrr"
-CONFIG = """
-graph:
-  entity_types: [{name: user, num_entities: 7}, {name: item, num_entities: 11}]
-  relations:
-    - {name: likes, lhs: user, rhs: item}
-    - {name: follows, lhs: user, rhs: user}
-    - {name: views, lhs: user, rhs: item}
-data:
-  encoded: {train: train.parquet, valid: valid.parquet, test: test.parquet}
-model: {embedding_dim: 4, comparator: negative_l2, reciprocal: true}
-evaluation: {retrieval_relations: [likes, views], retrieval_at: [2, 5]}
-"""
-
-
-def _save(folder: Path, step: int, *, seed: int = 0, is_best: bool = False) -> None:
-    """Saves this rank's part of a model of the tables of a seed."""
-    rank, world_size = (
-        (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
-    )
-    config = load_config(folder / "run.yaml")
-    writer = CheckpointWriter(
-        folder / "checkpoints",
-        schema=SCHEMA,
-        embedding_dim=4,
-        config_text=config.text,
-        config_digest=config.digest,
-        keep_last=5,
-        group=dist.group.WORLD if dist.is_initialized() else None,
-    )
-    tables = {}
-    for name, rows in ranking_case.random_tables(seed=seed).items():
-        start = len(rows) * rank // world_size
-        stop = len(rows) * (rank + 1) // world_size
-        tables[name] = [TablePart(start=start, rows=rows[start:stop], state={})]
-    model = ranking_case.random_model(Comparator.NEGATIVE_L2)
-    state = TrainingState(
-        tables=tables,
-        relations={
-            name: parameters.detach()
-            for name, parameters in model.parameters_by_name.items()
-        },
-        relation_optimizer={},
-    )
-    writer.save(state, Progress(step=step), is_best=is_best, wait=True)
-    writer.close()
+MORE = "evaluation: {retrieval_relations: [likes, views], retrieval_at: [2, 5]}"
 
 
 def _expected(
@@ -95,14 +47,13 @@ def _expected(
 @pytest.fixture
 def graph(tmp_path: Path) -> EncodedGraph:
     """A graph in the folder of a run, with its configuration."""
-    (tmp_path / "run.yaml").write_text(CONFIG)
-    return ranking_case.write_random_graph(tmp_path)
+    return ranking_run.begin(tmp_path, MORE)
 
 
 def test_metrics_are_those_of_the_model_that_two_ranks_saved(
     graph: EncodedGraph, tmp_path: Path
 ) -> None:
-    run_ranks(_save, 2, tmp_path, 7)
+    run_ranks(ranking_run.save, 2, tmp_path, 7)
 
     result = EvaluationRun(tmp_path).evaluate("test", "none")
 
@@ -120,8 +71,8 @@ def test_metrics_are_those_of_the_model_that_two_ranks_saved(
 def test_newest_checkpoint_is_taken_unless_another_is_named(
     graph: EncodedGraph, tmp_path: Path
 ) -> None:
-    _save(tmp_path, 5, is_best=True)
-    _save(tmp_path, 7, seed=1)
+    ranking_run.save(tmp_path, 5, is_best=True)
+    ranking_run.save(tmp_path, 7, seed=1)
     named = str(tmp_path / "checkpoints/step-00000005")
 
     chosen = {
@@ -139,7 +90,7 @@ def test_newest_checkpoint_is_taken_unless_another_is_named(
 def test_compressed_tables_are_measured_beside_the_uncompressed(
     graph: EncodedGraph, tmp_path: Path
 ) -> None:
-    _save(tmp_path, 7)
+    ranking_run.save(tmp_path, 7)
     run = EvaluationRun(tmp_path)
     # Whole numbers within a range of 4 in steps of 4 / 255: as good as exact.
     results = {each: run.evaluate("test", each) for each in ("none", "float16", "pq16")}
@@ -160,7 +111,7 @@ def test_compressed_tables_are_measured_beside_the_uncompressed(
 def test_evaluation_may_be_overridden_and_the_model_not(
     graph: EncodedGraph, tmp_path: Path
 ) -> None:
-    _save(tmp_path, 7)
+    ranking_run.save(tmp_path, 7)
 
     run = EvaluationRun(tmp_path, overrides=["evaluation.num_candidates=3"])
     result = run.evaluate("test", "none")
@@ -175,7 +126,7 @@ def test_evaluation_may_be_overridden_and_the_model_not(
 def test_faults_of_the_user_are_named(graph: EncodedGraph, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no complete checkpoint"):
         EvaluationRun(tmp_path)
-    _save(tmp_path, 7)
+    ranking_run.save(tmp_path, 7)
 
     nothing = EvaluationRun(
         tmp_path,

@@ -11,65 +11,21 @@ import pytest
 from twhin.bin import export_run
 from twhin.bin.saved_run import SavedRun
 from twhin.bundle.bundle import Bundle
-from twhin.checkpoint.table_part import TablePart
-from twhin.checkpoint.training_state import Progress, TrainingState
-from twhin.checkpoint.writer import CheckpointWriter
 from twhin.config.resolved_config import load_config
 from twhin.errors import CheckpointError, ConfigError
 from twhin.scoring import Comparator
-from twhin.testing import ranking_case
+from twhin.testing import ranking_case, ranking_run
 from twhin.testing.command_process import run_python
-from twhin.testing.ranking_case import SCHEMA
 
 # build: needs //twhin/bin:export
-
-_CONFIG = """
-graph:
-  entity_types: [{name: user, num_entities: 7}, {name: item, num_entities: 11}]
-  relations:
-    - {name: likes, lhs: user, rhs: item}
-    - {name: follows, lhs: user, rhs: user}
-    - {name: views, lhs: user, rhs: item}
-data:
-  encoded: {train: train.parquet, valid: valid.parquet, test: test.parquet}
-model: {embedding_dim: 4, comparator: negative_l2, reciprocal: true}
-export: {num_shards: 2}
-"""
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """The folder of a run with the checkpoints of steps 3 and 7, each in two parts."""
-    (tmp_path / "run.yaml").write_text(_CONFIG)
-    ranking_case.write_random_graph(tmp_path)
-    config = load_config(tmp_path / "run.yaml")
-    writer = CheckpointWriter(
-        tmp_path / "checkpoints",
-        schema=SCHEMA,
-        embedding_dim=4,
-        config_text=config.text,
-        config_digest=config.digest,
-        keep_last=5,
-        group=None,
-    )
-    model = ranking_case.random_model(Comparator.NEGATIVE_L2)
+    ranking_run.begin(tmp_path, "export: {num_shards: 2}")
     for step in (3, 7):
-        state = TrainingState(
-            tables={
-                name: [
-                    TablePart(start=0, rows=rows[:5], state={}),
-                    TablePart(start=5, rows=rows[5:], state={}),
-                ]
-                for name, rows in ranking_case.random_tables(seed=step).items()
-            },
-            relations={
-                name: parameters.detach()
-                for name, parameters in model.parameters_by_name.items()
-            },
-            relation_optimizer={},
-        )
-        writer.save(state, Progress(step=step), is_best=step == 3, wait=True)
-    writer.close()
+        ranking_run.save(tmp_path, step, seed=step, is_best=step == 3)
     return tmp_path
 
 

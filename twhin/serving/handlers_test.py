@@ -90,6 +90,32 @@ def _make() -> Iterator[MakeServer]:
         server.close()
 
 
+class _HeldWork:
+    """Work that does not end before it is released.
+
+    Attributes:
+      begun: The versions of the requests that are or were in work.
+      release: Set to let them end.
+    """
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.release = threading.Event()
+
+    def __call__(self, request: pb.LookupRequest) -> str:
+        """Waits."""
+        self.begun.append(request.version)
+        self.release.wait(5)
+        return ""
+
+    def occupy(self, server: _Server) -> list[Any]:
+        """Takes both threads of a server; returns the calls that hold them."""
+        busy = [server.call.future(_request("busy"), timeout=10) for _ in range(2)]
+        while len(self.begun) < 2:
+            time.sleep(0.01)
+        return busy
+
+
 def _request(version: str = "") -> bytes:
     return pb.LookupRequest(version=version).SerializeToString()
 
@@ -164,44 +190,26 @@ def test_an_unknown_method_is_unimplemented(make: MakeServer) -> None:
 
 
 def test_no_work_is_done_for_a_caller_who_has_given_up(make: MakeServer) -> None:
-    begun = []
-    release = threading.Event()
-
-    def work(request: pb.LookupRequest) -> str:
-        begun.append(request.version)
-        release.wait(5)
-        return ""
-
+    work = _HeldWork()
     server = make(work, Limits(max_queue_secs=10.0))
-    busy = [server.call.future(_request("busy"), timeout=10) for _ in range(2)]
-    while len(begun) < 2:
-        time.sleep(0.01)
+    busy = work.occupy(server)
     late = server.call.future(_request("late"), timeout=0.1)
 
     assert late.exception(5).code() is grpc.StatusCode.DEADLINE_EXCEEDED
-    release.set()
+    work.release.set()
     for call in busy:
         call.result(5)
     assert server.call(_request("next"), timeout=5) == b""
-    assert begun == ["busy", "busy", "next"]
+    assert work.begun == ["busy", "busy", "next"]
 
 
 def test_waiting_too_long_is_refused_with_the_limit(make: MakeServer) -> None:
-    release = threading.Event()
-    begun = threading.Semaphore(0)
-
-    def work(request: pb.LookupRequest) -> str:
-        begun.release()
-        release.wait(5)
-        return ""
-
+    work = _HeldWork()
     server = make(work, Limits(max_queue_secs=0.05))
-    busy = [server.call.future(_request(), timeout=10) for _ in range(2)]
-    for _ in busy:
-        begun.acquire()
+    work.occupy(server)
     late = server.call.future(_request(), timeout=10)
     time.sleep(0.2)
-    release.set()
+    work.release.set()
 
     error = late.exception(5)
     assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -209,18 +217,9 @@ def test_waiting_too_long_is_refused_with_the_limit(make: MakeServer) -> None:
 
 
 def test_too_many_at_once_are_refused_with_the_limit(make: MakeServer) -> None:
-    release = threading.Event()
-    begun = threading.Semaphore(0)
-
-    def work(request: pb.LookupRequest) -> str:
-        begun.release()
-        release.wait(5)
-        return ""
-
+    work = _HeldWork()
     server = make(work, Limits(max_concurrent=2))
-    busy = [server.call.future(_request(), timeout=10) for _ in range(2)]
-    for _ in busy:
-        begun.acquire()
+    busy = work.occupy(server)
 
     status = _refusal(lambda: server.call(_request(), timeout=5))
 
@@ -229,7 +228,7 @@ def test_too_many_at_once_are_refused_with_the_limit(make: MakeServer) -> None:
         "the server has max_concurrent=2 requests in work; no more are allowed",
     )
     assert _count(server.registry, "RESOURCE_EXHAUSTED") == 1
-    release.set()
+    work.release.set()
     assert [call.result(5) for call in busy] == [b"", b""]
     # A caller who has an answer may ask again at once.
     assert [server.call(_request(), timeout=5) for _ in range(50)] == [b""] * 50
