@@ -29,10 +29,6 @@ class ComplexDiagonalOperator(RelationOperator):
     (ComplEx), arXiv 1606.06357.
     """
 
-    def num_parameters(self, dim: int) -> int:
-        """D."""
-        return dim
-
     def initialize(self, parameters: Tensor, generator: torch.Generator) -> None:
         """Normal, with a standard deviation of 0.1."""
         parameters.normal_(0.0, _INIT_SCALE, generator=generator)
@@ -72,10 +68,6 @@ class RotationOperator(RelationOperator):
     Reference: Sun et al., "RotatE: Knowledge Graph Embedding by Relational
     Rotation in Complex Space", arXiv 1902.10197.
     """
-
-    def num_parameters(self, dim: int) -> int:
-        """D/2."""
-        return dim // 2
 
     def initialize(self, parameters: Tensor, generator: torch.Generator) -> None:
         """Uniform in [-pi, pi)."""

@@ -25,10 +25,6 @@ class LinearOperator(RelationOperator):
     Multi-Relational Data" (RESCAL), ICML 2011.
     """
 
-    def num_parameters(self, dim: int) -> int:
-        """D^2, row by row."""
-        return dim * dim
-
     def initialize(self, parameters: Tensor, generator: torch.Generator) -> None:
         """The identity."""
         dim = math.isqrt(parameters.shape[1])
@@ -48,10 +44,6 @@ class LinearOperator(RelationOperator):
 
 class AffineOperator(RelationOperator):
     """R x + r, from the identity and 0; parameters are R row by row, then r."""
-
-    def num_parameters(self, dim: int) -> int:
-        """D^2 + D."""
-        return dim * dim + dim
 
     def initialize(self, parameters: Tensor, generator: torch.Generator) -> None:
         """The identity, and a translation by 0."""

@@ -18,10 +18,6 @@ from twhin.scoring import Comparator, Operator
 class IdentityOperator(RelationOperator):
     """x."""
 
-    def num_parameters(self, dim: int) -> int:
-        """0."""
-        return 0
-
     def initialize(self, parameters: Tensor, generator: torch.Generator) -> None:
         """Has nothing to fill."""
 
@@ -54,10 +50,6 @@ class TranslationOperator(RelationOperator):
     Reference: Bordes et al., "Translating Embeddings for Modeling
     Multi-relational Data", NIPS 2013; TwHIN (arXiv 2202.05387), equation 1.
     """
-
-    def num_parameters(self, dim: int) -> int:
-        """D."""
-        return dim
 
     def initialize(self, parameters: Tensor, generator: torch.Generator) -> None:
         """All zero, so that training starts from the plain comparison."""
@@ -96,10 +88,6 @@ class DiagonalOperator(RelationOperator):
     Reference: Yang et al., "Embedding Entities and Relations for Learning and
     Inference in Knowledge Bases" (DistMult), arXiv 1412.6575.
     """
-
-    def num_parameters(self, dim: int) -> int:
-        """D."""
-        return dim
 
     def initialize(self, parameters: Tensor, generator: torch.Generator) -> None:
         """All one, so that training starts from the plain comparison."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from twhin.model.comparators import make_comparator
 from twhin.model.operators import make_operator
-from twhin.scoring import Comparator, Operator, has_transpose
+from twhin.scoring import Comparator, Operator, has_transpose, num_parameters
 
 # x = [1, 2, 3, 4] by the parameters of one relation, computed by hand. Complex
 # numbers have their real parts first: x is 1 + 3i, 2 + 4i.
@@ -33,7 +33,7 @@ _EXPECTED = {
 def _random_case(operator: Operator) -> tuple[Tensor, Tensor, Tensor]:
     """Returns x [50, 4], parameters of 7 relations, and their relations [50]."""
     generator = torch.Generator().manual_seed(3)
-    count = make_operator(operator).num_parameters(4)
+    count = num_parameters(operator, 4)
     parameters = torch.randn(7, count, generator=generator)
     rel = torch.randint(0, 6, (50,), generator=generator)
     return torch.randn(50, 4, generator=generator), parameters, rel
@@ -52,7 +52,7 @@ def test_values_match_those_computed_by_hand(operator: Operator) -> None:
     )
 
     torch.testing.assert_close(result, torch.tensor([expected]))
-    assert make_operator(operator).num_parameters(4) == len(parameters)
+    assert num_parameters(operator, 4) == len(parameters)
 
 
 @pytest.mark.parametrize("operator", Operator)

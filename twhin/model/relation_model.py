@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from twhin.model.comparators import make_comparator
 from twhin.model.operators import make_operator
 from twhin.model.relation_operator import Query, RelationOperator
-from twhin.scoring import Comparator, Operator
+from twhin.scoring import Comparator, Operator, num_parameters
 from twhin.side import Side
 
 _RECIPROCAL = "_reciprocal"
@@ -69,16 +69,14 @@ class RelationModel(nn.Module):
         }
         self.parameters_by_name = nn.ParameterDict()
         generator = torch.Generator().manual_seed(seed)
-        for name, operator in self._operators.items():
+        for kind in self._kinds:
+            operator = self._operators[str(kind)]
             for suffix in ("", _RECIPROCAL) if reciprocal else ("",):
-                size = (
-                    sum(kind == name for kind in operators),
-                    operator.num_parameters(embedding_dim),
-                )
-                parameters = nn.Parameter(torch.empty(size))
+                size = num_parameters(kind, embedding_dim)
+                parameters = nn.Parameter(torch.empty(operators.count(kind), size))
                 with torch.no_grad():
                     operator.initialize(parameters, generator)
-                self.parameters_by_name[name + suffix] = parameters
+                self.parameters_by_name[str(kind) + suffix] = parameters
         # For each relation the position of its operator in `_kinds`, and its own
         # position among the relations with that operator.
         kind_of = [self._kinds.index(kind) for kind in operators]

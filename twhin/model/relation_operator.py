@@ -37,10 +37,6 @@ class RelationOperator(ABC):
     """An operator, for all relations that use it."""
 
     @abstractmethod
-    def num_parameters(self, dim: int) -> int:
-        """Returns P for embeddings of dimension D."""
-
-    @abstractmethod
     def initialize(self, parameters: Tensor, generator: torch.Generator) -> None:
         """Fills [R, P] parameters in place."""
 
