@@ -208,6 +208,7 @@ class Model:
     init_scale: float
     dropout: float
     projection: Projection
+    init_hops: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

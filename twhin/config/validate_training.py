@@ -23,6 +23,7 @@ def check_model(model: Model, faults: Faults) -> None:
     faults.check_range("model.embedding_dim", model.embedding_dim, "[1, 4096]")
     faults.check_range("model.init_scale", model.init_scale, "(0, inf)")
     faults.check_range("model.dropout", model.dropout, "[0, 1)")
+    faults.check_range("model.init_hops", model.init_hops, "[0, 32]")
 
 
 def check_negatives(negatives: Negatives, faults: Faults) -> None:

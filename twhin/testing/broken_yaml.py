@@ -20,8 +20,8 @@ BROKEN_YAML: Sequence[Broken] = (
     (
         ["model.embeding_dim=64"],
         "model.embeding_dim: unknown field 'embeding_dim'; known: 'comparator', "
-        "'dropout', 'embedding_dim', 'init_scale', 'projection', 'reciprocal'; did "
-        "you mean 'embedding_dim'?",
+        "'dropout', 'embedding_dim', 'init_hops', 'init_scale', 'projection', "
+        "'reciprocal'; did you mean 'embedding_dim'?",
     ),
     (
         ["model.embedding_dim=wide"],
@@ -72,7 +72,8 @@ BROKEN_YAML: Sequence[Broken] = (
     (
         ["model=dot"],
         "model: wrong type 'dot'; allowed: a mapping of the fields 'comparator', "
-        "'dropout', 'embedding_dim', 'init_scale', 'projection', 'reciprocal'",
+        "'dropout', 'embedding_dim', 'init_hops', 'init_scale', 'projection', "
+        "'reciprocal'",
     ),
     (
         ["graph.relations=[likes, follows]"],
@@ -114,7 +115,8 @@ BROKEN_YAML: Sequence[Broken] = (
     (
         ["model.0=1"],
         "model: wrong type [1]; allowed: a mapping of the fields 'comparator', "
-        "'dropout', 'embedding_dim', 'init_scale', 'projection', 'reciprocal'",
+        "'dropout', 'embedding_dim', 'init_hops', 'init_scale', 'projection', "
+        "'reciprocal'",
     ),
     (
         ["data.encoded=a"],

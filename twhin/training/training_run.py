@@ -4,6 +4,7 @@
 
 import contextlib
 import logging
+import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ from twhin.training import resume
 from twhin.training.entity_tables import EntityTables
 from twhin.training.job import Job
 from twhin.training.known_edges import KnownEdges
+from twhin.training.neighborhood_init import add_neighborhoods
 from twhin.training.relation_optimizer import RelationOptimizer
 from twhin.training.run_log import RunLog
 from twhin.training.step_batch_builder import StepBatchBuilder
@@ -223,6 +225,7 @@ class TrainingRun:
             init_scale=self._settings.model.init_scale,
             seed=self._settings.training.seed,
         )
+        self._add_neighborhoods()
         if self._warm_start is None:
             return
         settings = self._settings.warm_start
@@ -233,6 +236,19 @@ class TrainingRun:
             state.relation_optimizer if settings.optimizer_state else None,
         )
         self._relation_optimizer.load_state_dict(state.relation_optimizer)
+
+    def _add_neighborhoods(self) -> None:
+        model = self._settings.model
+        if model.init_hops:
+            add_neighborhoods(
+                self._tables,
+                files=self._graph.edge_files("train"),
+                schema=self._graph.schema,
+                relation_weights=[relation.loss_weight for relation in self._relations],
+                num_hops=model.init_hops,
+                norm=model.init_scale * math.sqrt(model.embedding_dim),
+                job=self._job,
+            )
 
     def _take_over(self, state: TrainingState, progress: Progress) -> None:
         """Hands loaded values on that are no views."""
