@@ -14,6 +14,8 @@ from twhin.report.axis import Format, Scale, draw_axes, make_scale
 from twhin.report.figure import HALF, LegendEntry, make_figure, make_picture, make_table
 
 _LEFT, _RIGHT, _TOP, _BOTTOM = 48, 10, 10, 42
+# Single-precision numbers of one value, as norms of normed rows are.
+_ROUNDING = 1e-5
 _NUM_BINS = 40
 
 
@@ -104,6 +106,8 @@ def make_histogram(
     width, height = HALF, 170
     bottom = height - _BOTTOM
     low, high = float(values.min()), float(values.max())
+    if high - low <= _ROUNDING * abs(high):
+        high = low
     x = make_scale([low, high], _LEFT, width - _RIGHT, from_zero=low < high / 3)
     counts, bounds = np.histogram(values, bins=_NUM_BINS, range=(x.low, x.high))
     y = make_scale([float(counts.max())], bottom, _TOP, from_zero=True)
