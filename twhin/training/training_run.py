@@ -6,6 +6,7 @@ import contextlib
 import logging
 import math
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -239,15 +240,23 @@ class TrainingRun:
 
     def _add_neighborhoods(self) -> None:
         model = self._settings.model
-        if model.init_hops:
-            add_neighborhoods(
-                self._tables,
-                files=self._graph.edge_files("train"),
-                schema=self._graph.schema,
-                relation_weights=[relation.loss_weight for relation in self._relations],
-                num_hops=model.init_hops,
-                norm=model.init_scale * math.sqrt(model.embedding_dim),
-                job=self._job,
+        if not model.init_hops:
+            return
+        start = time.monotonic()
+        add_neighborhoods(
+            self._tables,
+            files=self._graph.edge_files("train"),
+            schema=self._graph.schema,
+            relation_weights=[relation.loss_weight for relation in self._relations],
+            num_hops=model.init_hops,
+            norm=model.init_scale * math.sqrt(model.embedding_dim),
+            job=self._job,
+        )
+        if self._job.is_first:
+            _LOG.info(
+                "event=neighborhoods num_hops=%d secs=%.1f",
+                model.init_hops,
+                time.monotonic() - start,
             )
 
     def _take_over(self, state: TrainingState, progress: Progress) -> None:
